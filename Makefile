@@ -1,0 +1,77 @@
+# A few words for people, each one command on a fresh machine. What they need is put into .venv, once.
+
+PYTHON ?= python3
+PORT ?= 8080
+DATA ?=
+BENCH ?=
+
+# A comma would end the argument of $(call).
+DEV := [demo,dev]
+ALL := [demo,fast,dev]
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Several words in one command run one after the other: they share .venv.
+.NOTPARALLEL:
+.PHONY: help demo test check bench soak faults clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 16
+
+demo: .venv/.demo  ## a PostgreSQL of its own, the examples, and the server: make demo [PORT=8080] [DATA=folder]
+	@exec $(RUN) server.py demo --port $(PORT) $(if $(DATA),--data '$(DATA)')
+
+test: .venv/.dev  ## every test, on the embedded PostgreSQL and on those that are installed
+	@$(RUN) tests/own_coverage.py
+	@$(RUN) -m pytest tests
+
+check: .venv/.dev  ## lint, format, types, and which room may import which
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: .venv/.bench  ## the benchmark, with and without pgrpc[fast]: some twenty minutes; BENCH=--quick is one
+	@$(RUN) -m bench $(BENCH)
+	@$(RUN) -m bench --plain $(BENCH)
+
+soak: .venv/.dev  ## ten minutes of steady load; fails where memory or descriptors have grown
+	@$(RUN) tests/soak.py
+
+faults: .venv/.dev  ## the faults of docs/reference/faults.md, with what is frozen frozen for a minute
+	@PGRPC_FAULT_SECONDS=60 $(RUN) -m pytest tests/acceptance/faults
+
+clean:  ## remove everything that these words made, the demo's database too
+	rm -rf .venv .pgrpc .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "pgrpc needs Python 3.11 or newer; '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)"; \
+	  echo "If you have one under another name: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments: on Debian and Ubuntu, apt install python3-venv"; exit 1; } >&2
+	@echo "making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+# What pip prints, but for what is there already. The pipe would hide whether pip failed; the missing stamp tells.
+define install
+	@echo "installing pgrpc$(1) into .venv (the first time takes a minute)"
+	@rm -f $@
+	@{ $(RUN) -m pip install --disable-pip-version-check --no-input --progress-bar off -e '.$(1)' && touch $@; } \
+	  | { grep -E '^ *(Collecting|Downloading|Using cached|Building|Installing|Successfully|ERROR)' || true; }
+	@test -e $@ || { echo "pip could not install pgrpc$(1): its message is above" >&2; exit 1; }
+endef
+
+.venv/.demo: pyproject.toml .venv/.made
+	$(call install,[demo])
+
+# What the tests need holds what the demo needs.
+.venv/.dev: pyproject.toml .venv/.made
+	$(call install,$(DEV))
+	@touch .venv/.demo
+
+.venv/.bench: pyproject.toml .venv/.made
+	$(call install,$(ALL))

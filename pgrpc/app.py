@@ -1,0 +1,181 @@
+"""The composition root: builds the parts, wires them with plain callables, supervises, stops.
+
+Owns the order in which things begin and end. Must not know how any of them works.
+"""
+
+import asyncio
+import contextlib
+import gc
+import resource
+import signal
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any
+
+import pgrpc.config as configuration
+from pgrpc import fitting, loops, observe
+from pgrpc.core import catalog, channels, hub
+from pgrpc.postgres import backoff, connecting, database, listener
+from pgrpc.web import context, server
+
+CRASHED = 70  # EX_SOFTWARE
+CANNOT_BIND = 71  # EX_OSERR
+
+_PATIENCE = 10.0
+"""Seconds that calls in flight, and then sockets, have to end when stopping."""
+
+
+class CannotServe(Exception):
+    """The address cannot be served; str() says why and what to do."""
+
+
+def run(
+    config: configuration.Config,
+    *,
+    stop_on: Collection[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    on_serving: Callable[[str], None] = lambda url: None,
+    observer: observe.Observer = observe.log,
+) -> int:
+    """Serve until a signal of `stop_on`; the exit status. A second signal ends at once.
+
+    on_serving: called with the URL once connections are accepted.
+    Raises config.Invalid where file and database do not fit, CannotServe where the address cannot be had.
+    """
+    _raise_limit_of_descriptors()
+    with asyncio.Runner(loop_factory=loops.factory()) as runner:
+        return runner.run(_serve(config, stop_on, on_serving, observer))
+
+
+def _raise_limit_of_descriptors() -> None:
+    """To the most that we may have. The usual 1,024 are for programs that use select(), which nothing here does."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS says "unlimited", and then takes less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _serve(
+    config: configuration.Config,
+    stop_on: Collection[signal.Signals],
+    on_serving: Callable[[str], None],
+    observer: observe.Observer,
+) -> int:
+    connector, listen_connector = fitting.connectors(config)
+    functions = catalog.Catalog(entry.method for entry in config.functions)
+    try:
+        functions.functions = (await fitting.inspect(config, connector)).functions
+        known = True
+    except fitting.Unfit as error:
+        raise fitting.invalid(config, error.faults) from error
+    except connecting.CannotConnect:
+        known = False  # serve all the same: clients are told, and the database may come back
+    heard: Any = hub.Hub(lambda name: events.listen(name), lambda name: events.unlisten(name))
+    events = listener.Listener(listen_connector, observer, heard, probe_interval=config.database.listen_probe)
+    calls = database.Database(
+        connector,
+        observer,
+        pool_size=config.database.pool_size,
+        queue_size=config.limits.queue,
+        result_size=config.limits.result_size,
+    )
+
+    def unready() -> dict[str, str]:
+        states = {"server": "stopping" if shared.stopping else None, "database": calls.down, "listener": events.down}
+        if not functions.functions and functions.methods and not calls.down:
+            states["database"] = "the functions are not known yet"
+        return {part: reason for part, reason in states.items() if reason}
+
+    shared = context.Context(
+        config.server,
+        config.limits,
+        functions,
+        channels.Channels(config.channels),
+        heard,
+        calls.submit,
+        calls.cancel,
+        observer,
+        unready,
+    )
+    try:
+        web = server.Server(shared)
+    except OSError as error:
+        raise CannotServe(
+            f"cannot listen on {config.server.host} port {config.server.port}: {error.strerror or error}; "
+            "stop what uses it, or choose another server.port"
+        ) from error
+
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in stop_on:
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    tasks = [_task("database", calls.run()), _task("listener", events.run()), _task("heartbeat", web.heartbeat())]
+    if not known:
+        tasks.append(_task("catalog", _learn(config, connector, functions, observer)))
+    stop = _task("signals", signals.get())
+    gc.collect()
+    gc.freeze()  # what is here now stays: later collections need not look at it
+    web.start()
+    observer(observe.Serving(web.url))
+    on_serving(web.url)
+    try:
+        status = await _supervise(stop, tasks, observer)
+        web.stop_accepting()
+        if status == 0:
+            observer(observe.Stopping(f"{stop.result().name} received; calls in flight may end"))
+            impatient = _task("second signal", signals.get())
+            orderly = _task("stopping", _stop(calls, web))
+            await asyncio.wait((impatient, orderly), return_when=asyncio.FIRST_COMPLETED)
+            for task in (impatient, orderly):
+                task.cancel()
+        return status
+    finally:
+        for task in (*tasks, stop):
+            task.cancel()
+        await asyncio.gather(*tasks, stop, return_exceptions=True)
+        await calls.close()
+        for number in stop_on:
+            loop.remove_signal_handler(number)
+
+
+async def _stop(calls: database.Database, web: server.Server) -> None:
+    await calls.drain(_PATIENCE)
+    await web.close(_PATIENCE)
+
+
+async def _learn(
+    config: configuration.Config,
+    connector: connecting.Connector,
+    functions: catalog.Catalog,
+    observer: observe.Observer,
+) -> None:
+    """Read the catalog as soon as the database is there, and fits the file: it may still be being set up."""
+    wait = backoff.Backoff()
+    told: tuple[str, ...] = ()
+    while True:
+        try:
+            functions.functions = (await fitting.inspect(config, connector)).functions
+            return
+        except fitting.Unfit as error:
+            faults = fitting.invalid(config, error.faults).faults
+            if faults != told:
+                told = faults
+                observer(observe.Unfit(faults))
+        except connecting.CannotConnect:
+            pass  # the pool's supervision says so
+        await asyncio.sleep(wait.next())
+
+
+async def _supervise(stop: "asyncio.Task[Any]", tasks: list["asyncio.Task[Any]"], observer: observe.Observer) -> int:
+    """Until a signal, or until a part dies, which none may: the exit status."""
+    waiting = {stop, *tasks}
+    while True:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if stop in done:
+            return 0
+        for task in done:
+            error = task.exception()
+            if error is not None:
+                observer(observe.Bug(f"the part {task.get_name()!r}", error))
+                return CRASHED
+
+
+def _task(name: str, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+    return asyncio.create_task(work, name=name)

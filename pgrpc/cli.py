@@ -1,0 +1,70 @@
+"""The command line: serve, demo, check.
+
+Owns arguments, exit statuses and what is printed. Must not know how anything is done.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pgrpc
+from pgrpc import app, config, demo, fitting
+
+INVALID = 78  # EX_CONFIG
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status (sysexits.h): 0, 78 the configuration is wrong, 69 to 71 it cannot be served."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    commands = ("serve", "demo", "check")
+    if not given or (given[0] not in commands and given[0] not in ("-h", "--help", "--version")):
+        given.insert(0, "serve")
+    options = _parser().parse_args(given)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("tornado").setLevel(logging.WARNING)  # below that it has a line for each client's mistake
+    try:
+        if options.command == "demo":
+            return demo.run(host=options.host, port=options.port, data=options.data)
+        loaded = _load(options.config)
+        if options.command == "check":
+            fitting.check(loaded)
+            return 0
+        return app.run(loaded)
+    except config.Invalid as error:
+        sys.stderr.write("".join(f"{fault}\n" for fault in error.faults))
+        return INVALID
+    except app.CannotServe as error:
+        sys.stderr.write(f"{error}\n")
+        return app.CANNOT_BIND
+
+
+def _load(path: Path) -> config.Config:
+    """Raises config.Invalid with what is wrong in the file, and between its sound part and the database."""
+    try:
+        return config.load(path, os.environ)
+    except config.Invalid as error:
+        if error.sound is None:
+            raise
+        try:
+            fitting.check(error.sound)
+        except config.Invalid as more:
+            raise config.Invalid([*error.faults, *more.faults]) from error
+        raise
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pgrpc", description="A PostgreSQL database on a WebSocket.")
+    parser.add_argument("--version", action="version", version=f"pgrpc {pgrpc.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    serve = commands.add_parser("serve", help="serve the database that the configuration names (the default)")
+    check = commands.add_parser("check", help="say everything that is wrong with the configuration and its database")
+    for command in (serve, check):
+        command.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="config.yaml")
+    shown = commands.add_parser("demo", help="serve a PostgreSQL of its own, with examples to try")
+    shown.add_argument("--host", default="127.0.0.1")
+    shown.add_argument("--port", type=int, default=8080)
+    shown.add_argument("--data", type=Path, default=None, metavar="DIR", help="where the demo's database is kept")
+    return parser

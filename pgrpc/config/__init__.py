@@ -1,0 +1,40 @@
+"""YAML -> validated frozen values, each fault as `config.yaml:12:5: functions.bid.timeout: ...`.
+
+Owns configuration: what can be said in the file, its defaults, its words. The only reader of it. Must not know how
+anything that it configures works.
+
+    reader          the file -> Config, or Invalid with everything that is wrong
+    ├── yamltree        YAML text -> plain values and their positions
+    ├── substitution    ${VAR}, ${file:PATH}
+    ├── rules           the values against schemas/config.schema.json, in our own words
+    ├── units           10s, 64KiB
+    ├── schemafiles     the JSON Schemas that functions name (jsonfile reads one)
+    └── faults          what was wrong so far
+    model           the dataclasses
+"""
+
+from pgrpc.config.model import (
+    Channel,
+    Config,
+    Database,
+    Function,
+    Invalid,
+    Limits,
+    Marks,
+    SchemaFile,
+    Server,
+)
+from pgrpc.config.reader import load
+
+__all__ = [
+    "Channel",
+    "Config",
+    "Database",
+    "Function",
+    "Invalid",
+    "Limits",
+    "Marks",
+    "SchemaFile",
+    "Server",
+    "load",
+]

@@ -1,0 +1,159 @@
+"""The configuration as the rest of pgrpc sees it: frozen values, each with the place in the file it came from.
+
+Owns the shape and the defaults. Must not know YAML, the environment, nor how a value is checked.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+Place = tuple[str | int, ...]
+"""Where a value is: the keys and indexes that lead to it."""
+
+Position = tuple[int, int]
+"""Line and column, both from 1."""
+
+
+def _nothing() -> Mapping[Any, Any]:
+    return MappingProxyType({})
+
+
+class Invalid(Exception):
+    """A configuration that cannot be used. `faults`: everything wrong with it, in the order of the file.
+
+    sound: the part of it that nothing is wrong with, so that the database can be asked about that as well.
+    """
+
+    def __init__(self, faults: Sequence[str], sound: "Config | None" = None) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+        self.sound = sound
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The file as the command line named it, and the position of each key and item in it."""
+
+    file: str
+    positions: Mapping[Place, Position] = field(default_factory=_nothing, repr=False)
+
+    def position(self, place: Sequence[str | int]) -> Position:
+        """Of the place, or of the nearest one around it that the file has."""
+        for length in range(len(place), 0, -1):
+            if found := self.positions.get(tuple(place[:length])):
+                return found
+        return 1, 1
+
+    def where(self, place: Sequence[str | int]) -> str:
+        """`config.yaml:12:5: functions.bid.timeout`."""
+        line, column = self.position(place)
+        return f"{self.file}:{line}:{column}" + (f": {shown(place)}" if place else "")
+
+
+def shown(place: Sequence[str | int]) -> str:
+    """`functions.bid.timeout`, `channels."room.*"`, `server.allowed_origins[0]`."""
+    text = ""
+    for part in place:
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        plain = re.fullmatch(r"[\w-]+", part)
+        text += ("." if text else "") + (part if plain else json.dumps(part, ensure_ascii=False))
+    # A fault is printed: a lone surrogate in a key must not break that.
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """How to reach PostgreSQL. Times in seconds. listen_dsn: a direct connection, where dsn is a pooler."""
+
+    dsn: str = field(repr=False)  # it may hold a password
+    listen_dsn: str | None = field(default=None, repr=False)
+    pool_size: int = 10
+    statement_timeout: float = 10.0
+    connect_timeout: float = 5.0
+    listen_probe: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where to listen. base_path begins and ends with "/"; allowed_origins are spelled as browsers send them.
+
+    ping_interval: seconds. relay_on_gap: what becomes of raw sockets when events may have been lost.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    base_path: str = "/"
+    allowed_origins: tuple[str, ...] = ()
+    ping_interval: float = 20.0
+    relay_on_gap: Literal["close", "keep"] = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection, and all of them, may ask for. Sizes in bytes, times in seconds; None is no limit."""
+
+    message_size: int = 64 * 1024
+    calls_in_flight: int = 32
+    batch: int = 100
+    subscriptions: int = 128
+    send_buffer: int = 1024 * 1024
+    result_size: int = 32 * 1024 * 1024
+    calls_per_second: int | None = None
+    queue: int = 1000
+    connections: int | None = None
+    connections_per_address: int | None = None
+    handshake_timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaFile:
+    """A JSON Schema read from a file. document: its numbers are int or Decimal."""
+
+    path: Path
+    uri: str
+    document: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A method that clients may call. function: as the file has it; what it means is for the database to say."""
+
+    method: str
+    function: str
+    params: SchemaFile | None = None
+    timeout: float | None = None
+    numbers: Literal["number", "string"] = "number"
+    reset: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel, or a glob of channels, that clients may hear."""
+
+    name: str
+    payload: Literal["auto", "text", "json"] = "auto"
+    slow_consumer: Literal["close", "drop_oldest", "latest"] = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file. schemas: uri -> document, for every file that a function's params reach."""
+
+    path: Path
+    database: Database
+    server: Server = field(default_factory=Server)
+    limits: Limits = field(default_factory=Limits)
+    functions: tuple[Function, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    schemas: Mapping[str, Any] = field(default_factory=_nothing, repr=False)
+    marks: Marks = field(default_factory=lambda: Marks("config.yaml"), repr=False)
+
+    def where(self, path: Sequence[str | int]) -> str:
+        """The place of a key for a fault: `config.yaml:12:5: functions.bid.timeout`."""
+        return self.marks.where(path)

@@ -1,0 +1,193 @@
+"""A configuration file -> Config, or everything that is wrong with it at once.
+
+Owns the order of the work and the rules that a schema cannot say. The only reader of configuration, and of the
+environment that it is given. Must not know what the database says of the functions and channels named here.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from pgrpc.config import faults, model, rules, schemafiles, substitution, units, yamltree
+from pgrpc.core import channels
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
+    """The configuration in a file. Raises Invalid."""
+    shown = os.fspath(path)
+    try:
+        tree = yamltree.parse(_read(shown))
+    except yamltree.Unreadable as error:
+        line, column = error.position
+        raise model.Invalid([f"{shown}:{line}:{column}: {error.words}"]) from None
+    marks = model.Marks(shown, MappingProxyType(tree.positions))
+    found = faults.Faults(marks)
+    for place, (line, column), words in tree.faults:
+        name = f"{model.shown(place)}: " if place else ""
+        found.note((line, column), f"{shown}:{line}:{column}: {name}{words}")
+    for place in tree.spoilt:
+        found.spoil(place)
+    config = _Builder(Path(shown), environ, found).config(tree.value)
+    if lines := found.lines():
+        functions = tuple(entry for entry in config.functions if found.sound("functions", entry.method))
+        usable = found.sound("database") and bool(config.database.dsn)
+        raise model.Invalid(lines, dataclasses.replace(config, functions=functions) if usable else None)
+    return config
+
+
+def _read(shown: str) -> bytes:
+    try:
+        return Path(shown).read_bytes()
+    except FileNotFoundError:
+        words = "no such file: copy config.yaml.example, or name another with --config"
+    except IsADirectoryError:
+        words = "is a directory: name a file"
+    except OSError as error:
+        words = f"cannot be read: {error.strerror}"
+    except ValueError:
+        words = "a file name cannot hold the character NUL"
+    raise model.Invalid([f"{shown}: {words}"])
+
+
+class _Builder:
+    """Makes values of what fits the schema. What does not is left out, so that the rest is still checked."""
+
+    def __init__(self, path: Path, environ: Mapping[str, str], found: faults.Faults) -> None:
+        self._path = path
+        self._faults = found
+        self._substitution = substitution.Substitution(environ, path.parent, found)
+        self._files = schemafiles.SchemaFiles(path.parent, found)
+
+    def config(self, value: Any) -> model.Config:
+        document = self._document(value)
+        functions = document.get("functions") or {}
+        listed = document.get("channels") or {}
+        return model.Config(
+            path=self._path,
+            database=self._database(document.get("database") or {}),
+            server=self._server(document.get("server") or {}),
+            limits=self._limits(document.get("limits") or {}),
+            functions=tuple(self._function(name, entry or {}) for name, entry in functions.items()),
+            channels=tuple(self._channel(name, entry or {}) for name, entry in listed.items()),
+            schemas=MappingProxyType(self._files.documents),
+            marks=self._faults.marks,
+        )
+
+    def _document(self, value: Any) -> Mapping[str, Any]:
+        if value is None:
+            self._faults.add((), "is empty: it needs at least database.dsn; config.yaml.example shows all")
+        elif not isinstance(value, dict):
+            self._faults.add((), "must be a mapping of database, server, limits, functions and channels")
+        else:
+            return rules.check(self._substitution.apply(value), self._faults)
+        return {}
+
+    def _database(self, given: Mapping[str, Any]) -> model.Database:
+        place = ("database",)
+        return model.Database(
+            **{"dsn": "", **given}  # missing only where that is a fault already
+            | self._seconds(given, place, "statement_timeout", "connect_timeout", "listen_probe")
+            | _whole(given, "pool_size")
+        )
+
+    def _server(self, given: Mapping[str, Any]) -> model.Server:
+        made: dict[str, Any] = {**given, **_whole(given, "port"), **self._seconds(given, ("server",), "ping_interval")}
+        if "base_path" in given:
+            middle = given["base_path"].strip("/")
+            made["base_path"] = f"/{middle}/" if middle else "/"
+        origins = enumerate(given.get("allowed_origins", ()))
+        made["allowed_origins"] = tuple(self._origin(text, index) for index, text in origins if text is not None)
+        return model.Server(**made)
+
+    def _origin(self, text: str, index: int) -> str:
+        """Spelled as browsers do (https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin)."""
+        try:
+            parts = urlsplit(text.lower())
+            port = parts.port
+        except ValueError:
+            words = "must have a valid host, and a port of at most 65535"
+            self._faults.add(("server", "allowed_origins", index), words)
+            return text
+        host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc
+        usual = port is None or port == _DEFAULT_PORTS.get(parts.scheme)
+        return f"{parts.scheme}://{host}" + ("" if usual else f":{port}")
+
+    def _limits(self, given: Mapping[str, Any]) -> model.Limits:
+        sizes: dict[str, int] = {}
+        for key in ("message_size", "send_buffer", "result_size"):
+            if key in given:
+                try:
+                    sizes[key] = units.size(given[key])
+                except ValueError as error:
+                    self._faults.add(("limits", key), str(error))
+        counts = _whole(
+            given, "calls_in_flight", "batch", "subscriptions", "queue",
+            "calls_per_second", "connections", "connections_per_address",
+        )  # fmt: skip
+        made: dict[str, Any] = {**sizes, **counts, **self._seconds(given, ("limits",), "handshake_timeout")}
+        return model.Limits(**made)
+
+    def _function(self, method: str, given: Mapping[str, Any]) -> model.Function:
+        place = ("functions", method)
+        if words := _method_fault(method):
+            self._faults.tell(place, words)
+        params = given.get("params")
+        return model.Function(
+            method=method,
+            function=given.get("function") or method,
+            params=None if params is None else self._files.load(params, (*place, "params")),
+            timeout=self._seconds(given, place, "timeout").get("timeout"),
+            numbers=given.get("numbers", "number"),
+            reset=given.get("reset"),
+        )
+
+    def _channel(self, name: str, given: Mapping[str, Any]) -> model.Channel:
+        if words := _channel_fault(name):
+            self._faults.tell(("channels", name), words)
+        return model.Channel(name, **given)
+
+    def _seconds(self, given: Mapping[str, Any], place: model.Place, *keys: str) -> dict[str, float]:
+        made: dict[str, float] = {}
+        for key in keys:
+            if given.get(key) is not None:
+                try:
+                    made[key] = units.seconds(given[key])
+                except ValueError as error:
+                    self._faults.add((*place, key), str(error))
+        return made
+
+
+def _whole(given: Mapping[str, Any], *keys: str) -> dict[str, int]:
+    """JSON Schema takes 10.0 for an integer; Python does not."""
+    return {key: int(given[key]) for key in keys if given.get(key) is not None}
+
+
+def _method_fault(name: str) -> str | None:
+    """Why no method can have this name, in words; None where one can."""
+    if not name.strip():
+        return "a method's name cannot be empty"
+    if name.startswith(("rpc.", "$/")):
+        return "names that begin with rpc. or $/ belong to the protocol: choose another"
+    return None
+
+
+def _channel_fault(name: str) -> str | None:
+    """Why no channel can have this name or be matched by this glob, in words; None where one can."""
+    if not name:
+        return "a channel's name cannot be empty"
+    if "\0" in name:
+        return "a channel's name cannot hold the character NUL"
+    if name.startswith(("rpc.", "$/")):
+        return "names that begin with rpc. or $/ belong to the protocol: choose another"
+    if name in channels.CLIENTS_OWN:
+        return "client libraries use this name for an event of their own: choose another"
+    size = len(name.encode())
+    if not channels.is_glob(name) and size > channels.MAX_BYTES:
+        return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {channels.MAX_BYTES}"
+    return None

@@ -1,0 +1,104 @@
+"""JSON text (RFC 8259) in and out without losing anything: exact numbers, strict grammar, source spelling.
+
+Owns the one decoder and the one encoder for what clients send. Numbers with a fraction or an exponent become
+Decimal, so that no value passes through a float. Must not know what a message means.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, NoReturn
+
+
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_reject_constant)
+# `len` stands for "read over it": the text is only checked, no number is made, however many digits it has.
+_checker = json.JSONDecoder(parse_float=len, parse_int=len, parse_constant=_reject_constant)
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_space = re.compile(r"[ \t\n\r]*")
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON text: dict, list, str, int, Decimal, bool or None.
+
+    Raises ValueError for anything else: NaN, nesting beyond the interpreter's stack, a number that Python
+    cannot hold (an integer over 4,300 digits, an exponent over 18 digits).
+    """
+    try:
+        return _decoder.decode(text)
+    except (RecursionError, ArithmeticError) as error:
+        raise ValueError("nested too deep, or a number out of range") from error
+
+
+def is_valid(text: str) -> bool:
+    """Whether the text is strictly valid JSON, of any kind."""
+    try:
+        _checker.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def dump(value: Any) -> str:
+    """The JSON text of a value from `parse`, numbers exact. Raises RecursionError where it is nested too deep."""
+    try:
+        return _encoder.encode(value)
+    except TypeError:  # a Decimal is inside: the standard encoder cannot write one as a number
+        return _dump_exact(value)
+
+
+def _dump_exact(value: Any) -> str:
+    match value:
+        case Decimal():
+            return str(value)
+        case dict():
+            return "{" + ",".join(f"{_encoder.encode(k)}:{_dump_exact(v)}" for k, v in value.items()) + "}"
+        case list():
+            return "[" + ",".join(map(_dump_exact, value)) + "]"
+    return _encoder.encode(value)
+
+
+def elements(text: str) -> Iterator[str]:
+    """The source text of each element of a JSON array. `text` must be valid JSON."""
+    for start, end in _items(text, text.index("[")):
+        yield text[start:end]
+
+
+def member(text: str, name: str) -> str:
+    """The source text of a member of a JSON object; of several of that name the last, as `parse` takes it.
+
+    `text` must be a valid JSON object that has the member.
+    """
+    source = None
+    key_span: tuple[int, int] | None = None
+    for span in _items(text, text.index("{")):
+        if key_span is None:
+            key_span = span
+        else:
+            if _decoder.decode(text[slice(*key_span)]) == name:
+                source = text[slice(*span)]
+            key_span = None
+    if source is None:
+        raise AssertionError("the caller has seen the member in the parsed value")
+    return source
+
+
+def _items(text: str, opening: int) -> Iterator[tuple[int, int]]:
+    """Start and end of each value in the array, or of each key and value in the object, that begins at `opening`."""
+    index = _skip(text, opening + 1)
+    while text[index] not in "]}":
+        _, end = _decoder.raw_decode(text, index)
+        yield index, end
+        index = _skip(text, end)
+        if text[index] in ",:":
+            index = _skip(text, index + 1)
+
+
+def _skip(text: str, index: int) -> int:
+    match = _space.match(text, index)
+    assert match is not None  # the pattern matches the empty string
+    return match.end()

@@ -1,0 +1,331 @@
+"""Calls on pooled connections, behind an admission gate.
+
+Owns the pool and its supervision, and the life of each call: queued -> running -> answered -> its connection cleaned
+and given back. Must not know sockets or sessions: a call comes with a callback that is called exactly once.
+
+Callbacks, not tasks: a task, a cursor and a pool context for each call cost 60 to 70 us of about 300.
+A call whose fate is unknown is answered so, and never repeated.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Hashable
+from functools import partial
+
+import psycopg2
+import psycopg2.errors
+
+from pgrpc import observe
+from pgrpc.core import catalog, errors
+from pgrpc.postgres import backoff, cancelling, connecting, connection, pool, queue, refusals, statements
+
+Result = str | errors.RpcError
+"""JSON text, or what the client is told."""
+
+_GRACE = 5.0
+"""Seconds beyond statement_timeout after which a server that does not answer is given up."""
+
+
+_RETURN = 2.0
+"""Seconds at most until calls are served again once the database is back."""
+
+_PROBE = 10.0
+"""Seconds between two looks at connections that nobody uses: they may be dead without being closed."""
+
+_NOT_YET = "not connected yet"
+
+
+class Job:
+    """One call on its way."""
+
+    __slots__ = ("call", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps")
+
+    def __init__(self, call: catalog.Call, client: Hashable, done: Callable[[Result], None], steps: statements.Steps):
+        self.call = call
+        self.client = client
+        self.done: Callable[[Result], None] | None = done
+        self.steps = steps
+        self.conn: connection.Connection | None = None
+        self.started = 0.0
+        self.deadline = 0.0
+        self.cancel_asked = False
+        self.cancel_runs = False
+
+
+class Database:
+    """pool_size: connections. queue_size: calls that may wait for one. result_size: bytes of one result."""
+
+    def __init__(
+        self,
+        connector: connecting.Connector,
+        observer: observe.Observer,
+        *,
+        pool_size: int,
+        queue_size: int,
+        result_size: int,
+    ) -> None:
+        self._connector = connector
+        self._observe = observer
+        self._pool = pool.Pool(pool_size)
+        self._pool_size = pool_size
+        self._queue: queue.FairQueue[Job] = queue.FairQueue(queue_size)
+        self._result_size = result_size
+        self._lent: dict[Job, None] = {}
+        self._wake = asyncio.Event()
+        self._probing: dict[connection.Connection, float] = {}  # its deadline
+        self._closing = False
+        self._idle: asyncio.Event | None = None
+        self.down: str | None = _NOT_YET
+        """Why no call can be made now, or None."""
+
+    async def run(self) -> None:
+        """Keep the pool full, for ever. Only cancelling ends it."""
+        wait = backoff.Backoff(_RETURN)  # calls are refused meanwhile
+        short = False
+        sweeper = asyncio.create_task(self._sweep())
+        try:
+            while True:
+                if self._pool.size >= self._pool_size:
+                    short = False
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
+                try:
+                    conn = await self._connect()
+                except connecting.CannotConnect as error:
+                    size = self._pool.size
+                    if not size:
+                        self._went_down(str(error))
+                    elif not short:
+                        short = True
+                        self._observe(observe.PoolShort(size, self._pool_size, str(error)))
+                    await asyncio.sleep(wait.next())
+                    continue
+                if conn.closed_by is not None:  # it has ended already, and nobody would tell us any more
+                    await asyncio.sleep(wait.next())
+                    continue
+                wait.reset()
+                conn.on_closed = partial(self._lost, conn)
+                self._pool.add(conn)
+                if self.down is not None and not self._closing:
+                    self.down = None
+                    self._observe(observe.DatabaseUp(self._pool.size))
+                self._dispatch()
+        finally:
+            sweeper.cancel()
+
+    async def _connect(self) -> connection.Connection:
+        conn = await self._connector.connect()
+        try:
+            async with asyncio.timeout(_GRACE):
+                await conn.check_session()
+        except BaseException as error:  # being cancelled is one
+            conn.close()
+            if not isinstance(error, psycopg2.Error | TimeoutError):
+                raise
+            raise connecting.CannotConnect(f"connected, but the server does not answer: {error}") from error
+        return conn
+
+    async def drain(self, patience: float) -> None:
+        """Take no more calls, and let those in flight end; at most `patience` seconds."""
+        self._closing = True
+        self.down = "the server is stopping"
+        if self.in_flight:
+            self._idle = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._idle.wait()
+
+    async def close(self) -> None:
+        """End every connection; calls in flight are answered."""
+        self._closing = True
+        for conn in self._pool.connections():
+            conn.close()
+        self._pool.terminate()
+        self._went_down("the server is stopping")
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._lent) + len(self._queue)
+
+    def submit(self, call: catalog.Call, client: Hashable, done: Callable[[Result], None]) -> Job:
+        """Have a call made; `done` is called once, at once where it cannot be made."""
+        job = Job(call, client, done, statements.steps(call, self._result_size))
+        if self.down is not None:
+            self._answer(job, errors.Unavailable())
+        elif not self._queue and (conn := self._pool.take()) is not None:
+            self._start(job, conn)
+        elif self._queue.is_full:
+            self._observe(observe.QueueFull(len(self._queue)))
+            self._answer(job, errors.Unavailable("too many calls are waiting for the database; try again"))
+        else:
+            self._queue.put(client, job)
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """Cancel a call, in PostgreSQL too; one that has ended already stays as it is."""
+        if job.done is None:
+            return
+        if job.conn is None:
+            self._queue.remove(job.client, job)
+            self._answer(job, errors.Cancelled())
+        elif not job.cancel_asked:
+            job.cancel_asked = job.cancel_runs = True
+            loop = asyncio.get_running_loop()
+            arguments = (job, cancelling.canceller(job.conn.raw), loop)
+            threading.Thread(target=self._cancel_in_thread, args=arguments, name="cancel", daemon=True).start()
+
+    def _dispatch(self) -> None:
+        while self._queue and (conn := self._pool.take()) is not None:
+            self._start(self._queue.get(), conn)
+
+    def _start(self, job: Job, conn: connection.Connection) -> None:
+        job.conn = conn
+        job.started = time.monotonic()
+        self._lent[job] = None
+        self._advance(job, None)
+
+    def _advance(self, job: Job, outcome: connection.Outcome | None) -> None:
+        """The next step of a call, after its last one came to `outcome`."""
+        conn = job.conn
+        assert conn is not None
+        try:
+            if outcome is None:
+                statement = next(job.steps)
+            elif isinstance(outcome, psycopg2.Error):
+                statement = job.steps.throw(self._cause(job, conn, outcome))
+            else:
+                statement = job.steps.send(outcome)
+            job.deadline = time.monotonic() + job.call.timeout + _GRACE
+            conn.send(statement, partial(self._advance, job))
+        except StopIteration as stop:
+            self._end(job, stop.value)
+        except errors.RpcError as error:
+            self._end(job, error)
+        except psycopg2.Error as error:  # the statement could not even be sent
+            conn.drop(error)
+            self._end(job, refusals.translate(error))
+        except Exception as error:
+            self._observe(observe.Bug("the steps of a call", error))
+            conn.close()
+            self._end(job, errors.InternalError())
+
+    def _cause(self, job: Job, conn: connection.Connection, error: psycopg2.Error) -> Exception:
+        """What a failed statement means, where only the job knows: who cancelled it, whether the connection is gone."""
+        if isinstance(error, psycopg2.errors.QueryCanceled):
+            if job.cancel_asked:
+                return errors.Cancelled()
+            if time.monotonic() - job.started >= 0.9 * job.call.timeout:
+                return errors.Timeout(job.call.timeout)
+        if conn.closed_by is not None and error.pgcode is None:
+            return errors.Unavailable(refusals.FATE_UNKNOWN, retry_after=None)
+        return error
+
+    def _end(self, job: Job, result: Result) -> None:
+        self._answer(job, result)
+        # While a cancel is on its way the connection stays out: it would hit the cleaning, or the next call.
+        if not job.cancel_runs:
+            self._clean(job)
+
+    def _clean(self, job: Job) -> None:
+        """Make the connection of an answered call fit for the next one."""
+        conn = job.conn
+        assert conn is not None
+        if conn.idle and (job.call.reset or not conn.is_sound):
+            job.deadline = time.monotonic() + 2 * _GRACE
+            try:
+                conn.send(statements.CLEAN, partial(self._cleaned, job))
+            except psycopg2.Error as error:
+                conn.drop(error)
+            else:
+                return
+        self._release(job)
+
+    def _cleaned(self, job: Job, outcome: connection.Outcome) -> None:
+        assert job.conn is not None
+        job.conn.forget_prepared()
+        if isinstance(outcome, psycopg2.Error):
+            job.conn.close()
+        self._release(job)
+
+    def _cancel_in_thread(self, job: Job, cancel: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+        """Cancelling blocks: libpq opens a connection for it. A daemon, since a database that hangs must not keep
+        this process from ending; never more than one for each connection.
+        """
+        cancel()
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(self._cancel_returned, job)
+
+    def _cancel_returned(self, job: Job) -> None:
+        job.cancel_runs = False
+        if job.done is None:
+            self._clean(job)
+
+    def _release(self, job: Job) -> None:
+        assert job.conn is not None
+        del self._lent[job]
+        self._pool.give_back(job.conn)
+        self._dispatch()
+        self._tell_idle()
+
+    def _answer(self, job: Job, result: Result) -> None:
+        done, job.done = job.done, None
+        if done is not None:
+            try:
+                done(result)
+            except Exception as error:
+                self._observe(observe.Bug("the end of a call", error))
+        self._tell_idle()
+
+    def _tell_idle(self) -> None:
+        if self._idle is not None and not self.in_flight:
+            self._idle.set()
+
+    def _lost(self, conn: connection.Connection, error: psycopg2.Error) -> None:
+        self._pool.forget(conn)
+        self._wake.set()
+        if not self._pool.size and not self._closing:
+            self._went_down(refusals.reason(error))
+
+    def _went_down(self, reason: str) -> None:
+        if self.down in (None, _NOT_YET) and not self._closing:
+            self._observe(observe.DatabaseDown(reason))
+        self.down = reason
+        while self._queue:
+            self._answer(self._queue.get(), errors.Unavailable())
+
+    async def _sweep(self) -> None:
+        """Give up servers that do not answer: statement_timeout is theirs to keep, but one may hang or be cut off."""
+        probe_at = time.monotonic() + _PROBE
+        while True:
+            await asyncio.sleep(1)
+            now = time.monotonic()
+            for job in list(self._lent):
+                if job.conn is not None and now > job.deadline:
+                    job.conn.drop(psycopg2.OperationalError("the server does not answer"))
+            for conn, deadline in list(self._probing.items()):
+                if now > deadline:
+                    conn.drop(psycopg2.OperationalError("the server does not answer"))
+            if now > probe_at:
+                probe_at = now + _PROBE
+                self._probe(now + _GRACE)
+
+    def _probe(self, deadline: float) -> None:
+        """Have each connection that is free make a round trip."""
+        free = []
+        while (conn := self._pool.take()) is not None:
+            free.append(conn)
+        for conn in free:
+            self._probing[conn] = deadline
+            try:
+                conn.run("select 1", None, partial(self._probed, conn))
+            except psycopg2.Error as error:
+                conn.drop(error)
+                self._probed(conn, error)
+
+    def _probed(self, conn: connection.Connection, outcome: connection.Outcome) -> None:
+        self._probing.pop(conn, None)
+        self._pool.give_back(conn)
+        self._dispatch()

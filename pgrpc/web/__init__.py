@@ -1,0 +1,1 @@
+"""The only room that talks to clients: it alone imports tornado."""

@@ -1,0 +1,45 @@
+"""What every socket and page needs of the rest of the server, as plain values and callables.
+
+Owns the seam: web knows the database only through `submit` and `cancel`.
+"""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pgrpc import config, observe
+from pgrpc.core import catalog, channels, errors, hub
+
+Submit = Callable[[catalog.Call, Hashable, Callable[[str | errors.RpcError], None]], Any]
+"""Make a call: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
+
+Cancel = Callable[[Any], None]
+
+
+class Socket(Protocol):
+    """An open socket, as far as those are concerned who look after all of them."""
+
+    def end(self, code: errors.CloseCode, reason: str) -> None: ...
+    def check_alive(self) -> bool:
+        """Ping it. False, and the connection is dropped, where it gave no sign of life since the last time."""
+
+
+@dataclass(slots=True)
+class Context:
+    server: config.Server
+    limits: config.Limits
+    catalog: catalog.Catalog
+    channels: channels.Channels
+    hub: hub.Hub
+    submit: Submit
+    cancel: Cancel
+    observe: observe.Observer
+    unready: Callable[[], dict[str, str]]
+    """What is not ready, and why: {"database": "..."}; {} when all is."""
+    sockets: set[Socket] = field(default_factory=set)
+    no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False
+    """No more sockets are taken."""
+    addresses: dict[str, int] = field(default_factory=dict)
+    """Open sockets of each client address; kept only where there is a limit."""

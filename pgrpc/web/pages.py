@@ -1,0 +1,118 @@
+"""What is served over plain HTTP: the front page, what it shows of the surface, and health.
+
+Owns the pages and their headers. Must not know the protocol of the sockets.
+"""
+
+import json
+from importlib import resources
+from typing import Any
+
+from tornado.web import RequestHandler
+
+import pgrpc
+from pgrpc.core import channels
+from pgrpc.web import context, socket
+
+_STATIC = resources.files(__package__) / "static"
+_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
+FILES = ("front.js", "front.css")
+
+_HEADERS = {
+    "Server": "pgrpc",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+
+
+def _content(name: str) -> bytes:
+    return (_STATIC / name).read_bytes()
+
+
+class Page(RequestHandler):
+    """Tornado adds an ETag, and answers 304 where the client has it."""
+
+    def initialize(self, shared: context.Context) -> None:
+        self.shared = shared
+
+    def set_default_headers(self) -> None:
+        for name, value in _HEADERS.items():
+            self.set_header(name, value)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{status_code} {self._reason}\n")
+
+    def send(self, content: bytes | str, content_type: str) -> None:
+        self.set_header("Content-Type", f"{content_type}; charset=utf-8")
+        self.finish(content)
+
+
+class NotFound(Page):
+    def prepare(self) -> None:
+        self.send_error(404)
+
+
+class Static(Page):
+    def get(self, name: str) -> None:
+        self.send(_content(name), _TYPES[name.rpartition(".")[2]])
+
+
+class Root(socket.RpcSocket):
+    """The front page; or the JSON-RPC socket, where an upgrade is asked for: some clients know no path."""
+
+    def prepare(self) -> None:
+        if self._asks_for_upgrade():  # the page is no socket, and has no limit
+            super().prepare()
+
+    def _asks_for_upgrade(self) -> bool:
+        return self.request.headers.get("Upgrade", "").lower() == "websocket"
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        if self._asks_for_upgrade():
+            await super().get(*args, **kwargs)
+            return
+        for name, value in _HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.finish(_content("front.html"))
+
+
+class Surface(Page):
+    """What may be called and heard, for the front page."""
+
+    def get(self) -> None:
+        listed = self.shared.catalog
+        functions = []
+        for method in listed.methods:
+            found = listed.functions.get(method)
+            forms: list[dict[str, Any]] = [
+                {"description": overload.routine.description, "params": overload.schema}
+                for overload in (found.overloads if found else ())
+            ]
+            first = forms[0] if forms else {"description": None, "params": None}
+            functions.append({"method": method, **first, "overloads": forms[1:]})
+        rules = [{"name": name, "glob": channels.is_glob(name)} for name in self.shared.channels.names]
+        surface = {"name": "pgrpc", "version": pgrpc.__version__, "functions": functions, "channels": rules}
+        self.send(json.dumps(surface), "application/json")
+
+
+class Live(Page):
+    """200 as long as the process answers."""
+
+    def get(self) -> None:
+        self.send("ok\n", "text/plain")
+
+
+class Ready(Page):
+    """200, or 503 and what is not ready."""
+
+    def get(self) -> None:
+        unready = self.shared.unready()
+        self.set_status(503 if unready else 200)
+        self.send(json.dumps({"ready": not unready, **unready}) + "\n", "application/json")

@@ -1,0 +1,76 @@
+"""/listen/{channel}: one channel, each payload verbatim as a text frame.
+
+Owns the raw relay. Must not know JSON-RPC. A raw client cannot be told anything, so what it must know is told before
+the upgrade (refusals; the upgrade itself means that LISTEN is in effect) or by closing (a gap: 1012, come again).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from pgrpc.core import errors
+from pgrpc.web import socket, tornado_fixes
+
+_PATIENCE = 5.0
+"""Seconds that LISTEN may take before the handshake is given up."""
+
+
+class ListenSocket(socket.Socket):
+    raw = True
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        # Tornado would answer 400 with its own words; the channel's rules refuse what is not UTF-8.
+        return value.decode("utf-8", "surrogateescape")
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        name: str = args[0]
+        rule = self.shared.channels.rule(name)
+        if isinstance(rule, str):
+            shown = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+            reason = "is not allowed" if rule == "not allowed" else f"is refused: {rule}"
+            self._refuse(403, f"requested channel '{shown}' {reason}")
+            return
+        if self.request.headers.get("Upgrade", "").lower() != "websocket" or tornado_fixes.is_cross_origin(self):
+            await super().get(*args, **kwargs)  # which refuses it; nothing has been done for it yet
+            return
+        answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def answer(results: dict[str, str]) -> None:
+            if not answered.done():
+                answered.set_result(results[name])
+                # At once, so that no event is missed; the outbox keeps them until the handshake is done.
+                self.shared.hub.activate(self, (name,))
+
+        try:
+            self.shared.hub.subscribe(self, {name: rule}, answer)
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    result = await answered
+            except TimeoutError:
+                result = "unavailable: the database does not answer"
+            if result == "ok":
+                if self.refuse_over_limit():  # others have come while LISTEN was on its way
+                    return
+                await super().get(*args, **kwargs)  # returns when the socket is closed
+            else:
+                self.set_header("Retry-After", "1")
+                self._refuse(503, result)
+        finally:
+            self.shared.hub.unsubscribe(self, (name,))
+
+    def on_message(self, message: str | bytes) -> None:
+        """A listener's words are ignored, but for the life they show."""
+        self._alive = True
+
+    def gap(self, channels: Sequence[str], reason: str) -> None:
+        if self.shared.server.relay_on_gap == "close":
+            self.end(errors.CloseCode.RESTARTING, "events may have been lost; connect again and re-read")
+
+    def gap_frame(self, channels: list[str]) -> bytes:
+        self.gap(channels, "")
+        return b""
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self.set_status(status)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(reason)

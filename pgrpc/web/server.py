@@ -1,0 +1,122 @@
+"""The HTTP server: its routes, its socket, its end.
+
+Owns what is at which path, and the order of stopping. Must not know what the handlers do.
+"""
+
+import asyncio
+import contextlib
+import gc
+import random
+import re
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RedirectHandler
+
+from pgrpc import observe
+from pgrpc.core import errors
+from pgrpc.web import context, pages, relay, socket, tornado_fixes
+
+_NO_BODY = 4096
+"""Bytes of a request's body: nothing here takes one."""
+
+_SLICES = 20
+"""Parts of a ping interval: pinging thousands at one moment would hold up the loop."""
+
+_GONE = 50
+"""Connections that may have ended until what they have left is cleared away."""
+
+_SPREAD = 0.5
+"""Seconds over which sockets are closed when stopping, so that not all come back at one moment."""
+
+
+class Server:
+    def __init__(self, shared: context.Context) -> None:
+        base = re.escape(shared.server.base_path)
+        own: dict[str, Any] = {"shared": shared}
+        files = "|".join(map(re.escape, pages.FILES))
+        routes: list[tuple[Any, ...]] = [
+            (rf"{base}", pages.Root, own),
+            (rf"{base}rpc", socket.RpcSocket, own),
+            (rf"{base}listen/([^/]*)", relay.ListenSocket, own),
+            (rf"{base}surface\.json", pages.Surface, own),
+            (rf"{base}({files})", pages.Static, own),
+            (rf"{base}health/live", pages.Live, own),
+            (rf"{base}health/ready", pages.Ready, own),
+        ]
+        if shared.server.base_path != "/":
+            # Without its slash the page's relative addresses would lead beside the base.
+            target = shared.server.base_path
+            routes.append((re.escape(target.rstrip("/")), RedirectHandler, {"url": target, "permanent": False}))
+        self._shared = shared
+        self._http = HTTPServer(
+            Application(
+                routes,
+                default_handler_class=pages.NotFound,
+                default_handler_args=own,
+                websocket_max_message_size=shared.limits.message_size,
+                log_function=lambda handler: None,  # an address can hold a secret
+            ),
+            max_body_size=_NO_BODY,
+            idle_connection_timeout=shared.limits.handshake_timeout,  # until a request's headers are complete
+            body_timeout=shared.limits.handshake_timeout,
+        )
+        self._sockets = bind_sockets(shared.server.port, shared.server.host, backlog=4096)
+
+    @property
+    def url(self) -> str:
+        """Where it is served, with the real port where 0 was asked for."""
+        host, port = self._sockets[0].getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}{self._shared.server.base_path}"
+
+    def start(self) -> None:
+        tornado_fixes.accept(self._http, self._sockets, self._no_descriptor)
+
+    def _no_descriptor(self, reason: str) -> None:
+        self._shared.observe(observe.Overloaded(f"{reason}; raise the limit of open files"))
+
+    async def heartbeat(self) -> None:
+        """Ping every socket once in each interval, a few at a time; drop those that show no life. For ever.
+
+        Tornado's own would close with 1000, which tells clients not to come back.
+        """
+        shared = self._shared
+        pause = shared.server.ping_interval / _SLICES
+        gone = 0
+        while True:
+            sockets = list(shared.sockets)
+            size = max(1, -(-len(sockets) // _SLICES))
+            for start in range(0, _SLICES * size, size):
+                dropped = [s for s in sockets[start : start + size] if s in shared.sockets and not s.check_alive()]
+                if dropped:
+                    shared.observe(observe.Unresponsive(len(dropped), shared.server.ping_interval))
+                await asyncio.sleep(pause)
+            # What a connection leaves is a cycle, of Tornado's making. Python would gather these until they are a
+            # quarter of all there is, and then hold up everybody for longer.
+            gone += sum(each not in shared.sockets for each in sockets)
+            sockets.clear()
+            if gone > _GONE + len(shared.sockets) // 10:
+                gone = 0
+                gc.collect()
+
+    def stop_accepting(self) -> None:
+        self._shared.stopping = True
+        self._http.stop()
+
+    async def close(self, patience: float) -> None:
+        """Close every socket with 1012, spread over a short time; at most `patience` seconds."""
+        sockets = list(self._shared.sockets)
+        random.shuffle(sockets)
+        steps = 10
+        for step in range(steps):
+            for each in sockets[step::steps]:
+                each.end(errors.CloseCode.RESTARTING, "the server is restarting")
+            if sockets:
+                await asyncio.sleep(_SPREAD / steps)
+        if self._shared.sockets:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._shared.no_sockets.wait()
+        await self._http.close_all_connections()

@@ -1,0 +1,232 @@
+"""WebSockets: what all of them have in common, and the JSON-RPC one.
+
+Owns the performing of a session's effects and the end of a connection. Must not know the protocol (core/session
+does), nor PostgreSQL. Nothing here waits for the database: a call's answer comes to a callback.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from typing import Any
+
+from tornado.web import HTTPError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol
+
+from pgrpc import observe
+from pgrpc.core import effects, errors, frames, hub, jsonrpc, session
+from pgrpc.web import context, outbox, tornado_fixes
+
+_TURN = 16
+"""Frames of one client that are handled in a row: then the others get their turn."""
+
+
+class Socket(WebSocketHandler):
+    """A client's connection, a subscriber of the hub."""
+
+    raw: bool
+
+    def initialize(self, shared: context.Context) -> None:
+        self.shared = shared
+        self.outbox = outbox.Outbox(shared.limits.send_buffer, self)
+        self._alive = True
+        self._progress = (0, 0)
+        self._ended: tuple[errors.CloseCode, str] | None = None
+        self._gone = False
+
+    def set_default_headers(self) -> None:
+        self.set_header("Server", "pgrpc")
+
+    def check_origin(self, origin: str) -> bool:
+        """Asked only for another origin than our own."""
+        return origin.lower() in self.shared.server.allowed_origins
+
+    def get_websocket_protocol(self) -> WebSocketProtocol | None:
+        plain = super().get_websocket_protocol()
+        return plain and tornado_fixes.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
+
+    def prepare(self) -> None:
+        self.refuse_over_limit()
+
+    def refuse_over_limit(self) -> bool:
+        """Refuse what is over the limits of connections, before the upgrade; whether it was."""
+        limits = self.shared.limits
+        address = str(self.request.remote_ip)
+        if self.shared.stopping:
+            self._overloaded("the server is stopping")
+        elif limits.connections is not None and len(self.shared.sockets) >= limits.connections:
+            self._overloaded("the server has as many connections as it may")
+        elif (
+            limits.connections_per_address is not None
+            and self.shared.addresses.get(address, 0) >= limits.connections_per_address
+        ):
+            self._overloaded("this address has as many connections as it may")
+        else:
+            return False
+        return True
+
+    def _overloaded(self, reason: str) -> None:
+        self.shared.observe(observe.Overloaded(reason))
+        self.set_status(503)
+        self.set_header("Retry-After", "10")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{reason}; try again later\n")
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        protocol = self.ws_connection
+        assert isinstance(protocol, tornado_fixes.Protocol)
+        if self._gone:  # it left while LISTEN was on its way, and Tornado tells of that only once
+            return
+        self.set_nodelay(True)
+        self.shared.sockets.add(self)
+        self.shared.no_sockets.clear()
+        if self.shared.limits.connections_per_address is not None:
+            address = str(self.request.remote_ip)
+            self.shared.addresses[address] = self.shared.addresses.get(address, 0) + 1
+        self.outbox.open(protocol.stream)
+        if self._ended is not None:  # before the handshake was done: it could not be told then
+            self.close(*self._ended)
+
+    def on_close(self) -> None:
+        self._gone = True
+        self.outbox.close()
+        if self in self.shared.sockets:
+            self.shared.sockets.remove(self)
+            self._leave_address()
+        if not self.shared.sockets:
+            self.shared.no_sockets.set()
+
+    def _leave_address(self) -> None:
+        address = str(self.request.remote_ip)
+        if address in self.shared.addresses:
+            self.shared.addresses[address] -= 1
+            if not self.shared.addresses[address]:
+                del self.shared.addresses[address]
+
+    def deliver(self, run: hub.Run) -> None:
+        self.outbox.event(run)
+
+    def on_pong(self, data: bytes) -> None:
+        self._alive = True
+
+    def check_alive(self) -> bool:
+        # A client that is taking in a long reply cannot answer before it has it all: what it takes is a sign too.
+        if self._alive or self.outbox.progress != self._progress:
+            self._alive = False
+            self._progress = self.outbox.progress
+            with contextlib.suppress(WebSocketClosedError):
+                self.ping()
+            return True
+        stream = self.ws_connection and self.ws_connection.stream
+        if stream is not None:
+            stream.close()
+        return False
+
+    def end(self, code: errors.CloseCode, reason: str) -> None:
+        """Close from our side; nothing is sent after that."""
+        self.outbox.finish()
+        self.outbox.close()
+        self._ended = code, reason
+        self.close(int(code), reason)
+
+    def gap_frame(self, channels: list[str]) -> bytes:
+        """What tells the client that events of these channels were dropped; b"" where it cannot be told."""
+        raise NotImplementedError
+
+    def too_slow(self) -> None:
+        self.shared.observe(observe.SlowClient(str(self.request.remote_ip), self.outbox.events))
+        self.end(errors.CloseCode.TOO_SLOW, "too slow: events are waiting that were not read")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{status_code} {self._reason}\n")
+
+    def log_exception(self, *args: Any) -> None:
+        error = args[1]
+        if isinstance(error, Exception) and not isinstance(error, WebSocketClosedError | HTTPError):
+            self.shared.observe(observe.Bug("a socket", error))
+
+
+class RpcSocket(Socket):
+    """JSON-RPC 2.0."""
+
+    raw = False
+
+    def initialize(self, shared: context.Context) -> None:
+        super().initialize(shared)
+        self.session = session.Session(shared.catalog, shared.channels, shared.limits)
+        self._jobs: dict[effects.Ticket, Any] | None = None
+        self._asked: deque[effects.Effect] | None = None  # while effects are performed: those that are still to be
+        self._frames = 0
+
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        try:
+            self._perform(self.session.receive(message, asyncio.get_running_loop().time()))
+        except Exception as error:  # whatever the client sent, this is our bug
+            self.shared.observe(observe.Bug("a session", error))
+            self.outbox.reply(frames.text(jsonrpc.error("null", errors.InternalError())))
+            self.end(errors.CloseCode.INTERNAL, "internal error")
+            return None
+        if self.outbox.replies > self.shared.limits.result_size:
+            return self.outbox.drained()  # a client that does not read its replies is not read from
+        self._alive = True
+        self._frames += 1
+        return asyncio.sleep(0) if self._frames % _TURN == 0 else None
+
+    def on_close(self) -> None:
+        super().on_close()
+        self._perform(self.session.close())
+
+    def gap(self, channels: Sequence[str], reason: str) -> None:
+        self.outbox.reply(frames.text(hub.gap(channels, reason)))
+
+    def gap_frame(self, channels: list[str]) -> bytes:
+        self.shared.observe(observe.EventsDropped(str(self.request.remote_ip), channels))
+        return frames.text(hub.gap(channels, "this client was too slow: events were dropped"))
+
+    def _perform(self, asked: list[effects.Effect]) -> None:
+        """Each effect, and before the next one whatever it leads to at once: of a long batch a refusal starts the next
+        call, which is refused as well. A loop, because recursion has an end.
+        """
+        if self._asked is not None:
+            self._asked.extendleft(reversed(asked))
+            return
+        self._asked = deque(asked)
+        try:
+            while self._asked:
+                self._perform_one(self._asked.popleft())
+        finally:
+            self._asked = None
+
+    def _perform_one(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Send(text):
+                self.outbox.reply(frames.text(text))
+            case effects.Execute(ticket, call):
+                if self._jobs is None:
+                    self._jobs = {}
+                self._jobs[ticket] = None
+                job = self.shared.submit(call, self, partial(self._returned, ticket))
+                if ticket in self._jobs:  # otherwise it was answered at once
+                    self._jobs[ticket] = job
+            case effects.Cancel(ticket):
+                if self._jobs is not None and ticket in self._jobs:
+                    self.shared.cancel(self._jobs[ticket])
+            case effects.Subscribe(ticket, rules):
+                self.shared.hub.subscribe(self, rules, partial(self._subscribed, ticket))
+            case effects.Activate(channels):
+                self.shared.hub.activate(self, channels)
+            case effects.Unsubscribe(channels):
+                self.shared.hub.unsubscribe(self, channels)
+
+    def _returned(self, ticket: effects.Ticket, result: str | errors.RpcError) -> None:
+        if self._jobs is not None:
+            self._jobs.pop(ticket, None)
+        if isinstance(result, str):
+            self._perform(self.session.complete(ticket, result))
+        else:
+            self._perform(self.session.fail(ticket, result))
+
+    def _subscribed(self, ticket: effects.Ticket, results: dict[str, str]) -> None:
+        self._perform(self.session.subscribed(ticket, results))

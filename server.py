@@ -1,0 +1,3 @@
+from pgrpc import cli
+
+raise SystemExit(cli.main())

@@ -1,0 +1,266 @@
+"""`server.py check` and `serve` as processes: everything wrong between the file and its database, all at once."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pgrpc import embedded
+from tests import conftest, serving
+from tests.integration import calling
+
+INVALID = 78
+PASSWORD = "check-Secret-7"
+SQL = f"""
+create function add(a int, b int) returns int language sql as 'select a + b';
+create function pick(a int) returns int language sql as 'select a';
+create function pick(a text) returns int language sql as 'select 1';
+create function shut() returns int language sql as 'select 1';
+revoke execute on function shut() from public;
+create function fires() returns trigger language plpgsql as 'begin return null; end';
+create aggregate total(int) (sfunc = int4pl, stype = int);
+create function any_of(a anyelement) returns anyelement language sql as 'select a';
+create function many_of(a anyarray) returns int language sql as 'select 1';
+create function dated(d date, n int default 1) returns int language sql as 'select n';
+create procedure work(a int) language sql as '';
+create role checker login password '{PASSWORD}';
+"""
+FAULTY = """\
+database:
+  dsn: ${TEST_DSN}
+functions:
+  add:
+  nonsense:
+  pick:
+  shut:
+  fires:
+  total:
+  any_of:
+  many_of:
+  rank: {function: "pg_catalog.rank"}
+  dated_misfit:
+    function: dated
+    params: misfit.json
+  dated_type: {function: dated, params: type.json}
+  dated_format: {function: dated, params: format.json}
+  dated_reference: {function: dated, params: reference.json}
+  dated_anchor: {function: dated, params: anchor.json}
+  dated_invalid: {function: dated, params: invalid.json}
+  odd: {function: "a.b.c.d"}
+  no_type: {function: "add(nonsense)"}
+  no_overload: {function: "add(text)"}
+  right: {function: "add(integer, integer)"}
+  work:
+"""
+SCHEMAS = {
+    "misfit.json": '{"type": "object", "properties": {"day": {"type": "string"}}, "required": ["month"]}',
+    "type.json": '{"properties": {"n": {"type": "string"}}}',
+    "format.json": '{"properties": {"d": {"format": "day-of-the-week"}}}',
+    "reference.json": '{"properties": {"d": {"$ref": "#/$defs/nowhere"}}}',
+    "anchor.json": '{"properties": {"d": {"$ref": "misfit.json#/nowhere"}}}',
+    "invalid.json": '{"properties": {"d": {"type": "day"}}}',
+}
+# line and column -> what is told there
+EXPECTED = [
+    ("5:3", r"functions\.nonsense.*no function nonsense"),
+    ("6:3", r"functions\.pick.*pick\(integer\) and pick\(text\)"),
+    ("7:3", r"functions\.shut.*EXECUTE"),
+    ("8:3", r"functions\.fires.*trigger"),
+    ("9:3", r"functions\.total.*aggregate"),
+    ("10:3", r"functions\.any_of.*anyelement"),
+    ("11:3", r"functions\.many_of.*anyarray"),
+    ("12:10", r"functions\.rank\.function.*(window|aggregate)"),
+    ("15:5", r"functions\.dated_misfit\.params.*'day'"),
+    ("15:5", r"functions\.dated_misfit\.params.*'month'"),
+    ("16:33", r"functions\.dated_type\.params.*'n'.*string"),
+    ("17:35", r"functions\.dated_format\.params.*day-of-the-week"),
+    ("18:38", r"functions\.dated_reference\.params.*#/\$defs/nowhere"),
+    ("19:35", r"functions\.dated_anchor\.params.*misfit\.json#/nowhere"),
+    ("20:36", r"functions\.dated_invalid\.params.*type"),
+    ("21:9", r"functions\.odd\.function.*a\.b\.c\.d"),
+    ("22:13", r"functions\.no_type\.function.*nonsense"),
+    ("23:17", r"functions\.no_overload\.function.*add"),
+]
+
+
+@pytest.fixture(scope="module")
+def database(postgres: embedded.Server) -> Iterator[conftest.Database]:
+    with calling.database(postgres, SQL) as made:
+        try:
+            yield made
+        finally:
+            made.execute("drop owned by checker; drop role checker")
+
+
+@pytest.fixture
+def login(database: conftest.Database) -> str:
+    """The DSN of a role that may do nothing special."""
+    return database.server.dsn(database.dsn.rpartition("/")[2], "checker", PASSWORD)
+
+
+def run(folder: Path, command: str, text: str, dsn: str, **environ: str) -> tuple[int, str]:
+    """The exit status of a command, and all that it says: nothing that it says may hold a password."""
+    (folder / "config.yaml").write_text(text)
+    for name, schema in SCHEMAS.items():
+        (folder / name).write_text(schema)
+    done = subprocess.run(
+        [sys.executable, serving.ROOT / "server.py", command, "--config", "config.yaml"],
+        cwd=folder,
+        env={**os.environ, "TEST_DSN": dsn, **environ},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    said = done.stdout + done.stderr
+    for secret in (PASSWORD, *re.findall(r"://[^:]*:([^@]+)@", dsn)):
+        assert secret not in said
+    assert "Traceback" not in said, said
+    assert " serving " not in said
+    return done.returncode, said
+
+
+def test_all_is_well(database: conftest.Database, login: str, tmp_path: Path) -> None:
+    text = """
+database: {dsn: "${TEST_DSN}", listen_dsn: "${TEST_DSN}"}
+functions:
+  add: {params: add.json}
+  one: {function: "pick(integer)"}
+  "two": {function: "public.pick(text)"}
+  dated:
+  work:
+channels:
+  "room.*":
+"""
+    (tmp_path / "add.json").write_text('{"properties": {"a": {"minimum": 0}}, "required": ["a"]}')
+    assert run(tmp_path, "check", text, login) == (0, "")
+
+
+def test_every_fault_of_the_functions(login: str, tmp_path: Path) -> None:
+    status, said = run(tmp_path, "check", FAULTY, login)
+    assert status == INVALID
+    lines = said.splitlines()
+    for place, words in EXPECTED:
+        assert any(re.match(rf"config\.yaml:{place}: {words}", line) for line in lines), (place, words, said)
+    told = {line.split(":")[1] for line in lines}
+    assert told == {place.split(":")[0] for place, _ in EXPECTED}, said
+    assert lines == sorted(lines, key=lambda line: [int(number) for number in line.split(":")[1:3]]), "file order"
+
+
+def test_who_may_execute_is_asked_of_the_login_role(database: conftest.Database, tmp_path: Path) -> None:
+    text = "database: {dsn: '${TEST_DSN}'}\nfunctions:\n  shut:\n"
+    assert run(tmp_path, "check", text, database.dsn) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_faults_of_the_file_itself(embedded_postgres: embedded.Server, tmp_path: Path, command: str) -> None:
+    text = """\
+database: {dsn: "${TEST_DSN}", pool_size: none}
+functions:
+  add:
+  add:
+  late: {function: add, timeout: soon}
+  away: {function: add, params: nowhere.json}
+channels:
+  people:
+  on:
+  people:
+"""
+    status, said = run(tmp_path, command, text, embedded_postgres.dsn())
+    assert status == INVALID
+    for place, words in [
+        ("1:32", "pool_size"),
+        ("4:3", "add"),
+        ("5:25", "timeout"),
+        ("6:25", "params"),
+        ("10:3", "people"),
+    ]:
+        assert re.search(rf"^config\.yaml:{place}: .*{words}", said, re.MULTILINE), (place, said)
+
+
+def test_a_fault_of_the_file_hides_none_of_the_database(embedded_postgres: embedded.Server, tmp_path: Path) -> None:
+    text = "database: {dsn: '${TEST_DSN}'}\nfunctions:\n  rpc.x:\n  nonsense:\n  late: {timeout: soon}\n"
+    status, said = run(tmp_path, "check", text, embedded_postgres.dsn())
+    assert status == INVALID
+    assert re.findall(r"^config\.yaml:(\d+):\d+: functions", said, re.MULTILINE) == ["3", "5", "4"]
+
+
+def test_a_channel_named_on_is_no_boolean(embedded_postgres: embedded.Server, tmp_path: Path) -> None:
+    text = "database: {dsn: '${TEST_DSN}'}\nchannels:\n  on:\n  no:\n"
+    assert run(tmp_path, "check", text, embedded_postgres.dsn()) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_sql_ascii_beside_another_fault(embedded_postgres: embedded.Server, tmp_path: Path, command: str) -> None:
+    options = "encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C'"
+    with calling.database(embedded_postgres, "select 1", options) as made:
+        text = "database:\n  dsn: ${TEST_DSN}\nfunctions:\n  nonsense:\n"
+        status, said = run(tmp_path, command, text, made.dsn)
+    assert status == INVALID
+    first, second = said.splitlines()
+    assert re.match(r"config\.yaml:2:3: database\.dsn: .*SQL_ASCII", first)
+    assert re.match(r"config\.yaml:4:3: functions\.nonsense", second)
+
+
+def test_latin_1_is_as_good(embedded_postgres: embedded.Server, tmp_path: Path) -> None:
+    options = "encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C'"
+    with calling.database(embedded_postgres, "select 1", options) as made:
+        assert run(tmp_path, "check", "database: {dsn: '${TEST_DSN}'}\n", made.dsn) == (0, "")
+
+
+DSNS = """\
+database:
+  dsn: ${TEST_DSN}
+  listen_dsn: ${LISTEN_DSN}
+"""
+
+
+@pytest.mark.parametrize(
+    ("dsn", "listen_dsn", "places"),
+    [
+        ("wrong password", "right", ["2:3"]),
+        ("right", "away", ["3:3"]),
+        ("no such database", "wrong password", ["2:3", "3:3"]),
+        ("no dsn", "no dsn", ["2:3", "3:3"]),
+        ("no host", "right", ["2:3"]),
+    ],
+)
+def test_a_dsn_that_leads_nowhere(
+    embedded_postgres: embedded.Server, tmp_path: Path, dsn: str, listen_dsn: str, places: list[str]
+) -> None:
+    right, away = embedded_postgres.dsn(), f"postgresql://checker:{PASSWORD}@"
+    dsns = {
+        "right": right,
+        "wrong password": embedded_postgres.dsn(password="wrong-Secret-8"),
+        "away": f"{away}127.0.0.1:1/x",
+        "no such database": embedded_postgres.dsn("nowhere"),
+        "no dsn": f"passwort={PASSWORD} host",
+        "no host": f"{away}nowhere.invalid/x",
+    }
+    status, said = run(tmp_path, "check", DSNS, dsns[dsn], LISTEN_DSN=dsns[listen_dsn])
+    assert status == INVALID
+    assert "wrong-Secret-8" not in said
+    assert re.findall(r"^config\.yaml:(\d+:\d+): database\.(?:listen_)?dsn: ", said, re.MULTILINE) == places
+    assert len(said.splitlines()) == len(places)
+
+
+def test_a_database_that_is_away_hides_no_fault_of_the_file(tmp_path: Path) -> None:
+    text = "database: {dsn: '${TEST_DSN}', pool_size: 0}\n"
+    status, said = run(tmp_path, "check", text, f"postgresql://checker:{PASSWORD}@127.0.0.1:1/x")
+    assert status == INVALID
+    assert re.match(r"config\.yaml:1:32: database\.pool_size", said)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, serving.ROOT / "server.py", "check", "--config", "nowhere.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == (INVALID, "")
+    assert done.stderr.startswith("nowhere.yaml: no such file")

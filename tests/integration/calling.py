@@ -1,0 +1,77 @@
+"""A server of the functions that a module's tests call, on a database of its own, and calls whose text stays exact.
+
+Owns setting both up. Must not know what is called.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgrpc import embedded
+from tests import conftest, serving
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A running server and the database behind it."""
+
+    server: serving.Server
+    database: conftest.Database
+
+    def client(self, **options: Any) -> serving.Client:
+        return serving.Client(self.server.address(), **options)
+
+
+@contextmanager
+def database(postgres: embedded.Server, sql: str, options: str = "") -> Iterator[conftest.Database]:
+    """A database that holds what `sql` makes."""
+    name = f"calls_{next(_numbers)}"
+    admin = conftest.Database(postgres.dsn(), postgres)
+    admin.execute(f"create database {name} {options}")
+    try:
+        made = conftest.Database(postgres.dsn(name), postgres)
+        made.execute(sql)
+        yield made
+    finally:
+        admin.execute(f"drop database if exists {name} with (force)")
+
+
+@contextmanager
+def place(postgres: embedded.Server, folder: Path, sql: str, rest: str) -> Iterator[Place]:
+    """Serve what `sql` makes; rest: the configuration below `database` and `server`."""
+    with database(postgres, sql) as made, serving.serving(folder, made.dsn, rest) as server:
+        yield Place(server, made)
+
+
+def listed(*methods: str) -> str:
+    """The `functions` section that lists these methods under their own names."""
+    return "functions:\n" + "".join(f"  {json.dumps(method)}:\n" for method in methods)
+
+
+async def exact(client: serving.Client, method: str, params: str) -> str:
+    """The result as JSON text, of params as JSON text: no number passes through a float on the way."""
+    await client.send(f'{{"jsonrpc":"2.0","method":{json.dumps(method)},"params":{params},"id":"exact"}}')
+    frame = await client.frame()
+    start, end = '{"jsonrpc":"2.0","result":', ',"id":"exact"}'
+    assert frame.startswith(start), frame
+    assert frame.endswith(end), frame
+    return frame[len(start) : -len(end)]
+
+
+async def refused(client: serving.Client, method: str, params: Any = None) -> serving.RpcError:
+    """The error of a call that must not succeed."""
+    reply = await client.request(method, params)
+    assert "error" in reply, reply
+    return serving.RpcError(reply["error"])
+
+
+def paths(error: serving.RpcError) -> list[str]:
+    """Where in the parameters the faults of an InvalidParams are."""
+    assert error.code == -32602, (error, error.data)
+    return [fault["path"] for fault in error.data]
