@@ -5,7 +5,7 @@ Owns the vocabulary between `core/session` and the socket that performs it. Must
 
 from dataclasses import dataclass, field
 
-from pgrpc.core import catalog, channels, jsonrpc
+from pgrpc.core import catalog, channels, identity, jsonrpc
 
 
 @dataclass(eq=False, slots=True)
@@ -35,10 +35,11 @@ class Send:
 
 @dataclass(slots=True)
 class Execute:
-    """Run the call, then `complete` or `fail` its ticket."""
+    """Run the call as `caller`, then `complete` or `fail` its ticket."""
 
     ticket: Ticket
     call: catalog.Call
+    caller: identity.Identity
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from pgrpc.core import catalog, channels, effects, errors, jsonrpc, jsontext, ratelimit
+from pgrpc.core import catalog, channels, effects, errors, identity, jsonrpc, jsontext, ratelimit
 
 
 class Limits(Protocol):
@@ -29,9 +29,18 @@ class Session:
     """The protocol state of one connection."""
 
     # An idle connection must cost little: whatever holds something is made on first use.
-    __slots__ = ("_bucket", "_catalog", "_channels", "_limits", "_pending", "_running", "_subscribed", "_waiting")
+    __slots__ = (
+        "_bucket", "_catalog", "_channels", "_client", "_limits", "_pending", "_running", "_subscribed", "_waiting",
+    )  # fmt: skip
 
-    def __init__(self, functions: catalog.Catalog, listed: channels.Channels, limits: Limits) -> None:
+    def __init__(
+        self,
+        functions: catalog.Catalog,
+        listed: channels.Channels,
+        limits: Limits,
+        client: identity.Identity = identity.NOBODY,
+    ) -> None:
+        self._client = client
         self._catalog = functions
         self._channels = listed
         self._limits = limits
@@ -117,7 +126,7 @@ class Session:
 
     def _call(self, ticket: effects.Ticket, call: catalog.Call) -> list[effects.Effect]:
         limit = self._limits.calls_in_flight
-        execute = effects.Execute(ticket, call)
+        execute = effects.Execute(ticket, call, self._client)
         if self._running is None:
             self._running = {}
         if len(self._running) < limit and not self._waiting:

@@ -18,7 +18,7 @@ import psycopg2
 import psycopg2.errors
 
 from pgrpc import observe
-from pgrpc.core import catalog, errors
+from pgrpc.core import catalog, errors, identity
 from pgrpc.postgres import backoff, cancelling, connecting, connection, pool, queue, refusals, statements
 
 Result = str | errors.RpcError
@@ -150,9 +150,11 @@ class Database:
     def in_flight(self) -> int:
         return len(self._lent) + len(self._queue)
 
-    def submit(self, call: catalog.Call, client: Hashable, done: Callable[[Result], None]) -> Job:
-        """Have a call made; `done` is called once, at once where it cannot be made."""
-        job = Job(call, client, done, statements.steps(call, self._result_size))
+    def submit(
+        self, call: catalog.Call, caller: identity.Identity, client: Hashable, done: Callable[[Result], None]
+    ) -> Job:
+        """Have a call made as `caller`; `done` is called once, at once where it cannot be made."""
+        job = Job(call, client, done, statements.steps(call, caller, self._result_size))
         if self.down is not None:
             self._answer(job, errors.Unavailable())
         elif not self._queue and (conn := self._pool.take()) is not None:

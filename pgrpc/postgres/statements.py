@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import psycopg2
 
-from pgrpc.core import catalog, errors, pgtypes, routines
+from pgrpc.core import catalog, errors, identity, pgtypes, routines
 from pgrpc.postgres import connection, refusals
 
 Steps = Generator[connection.Message, connection.Rows, str]
@@ -22,7 +22,7 @@ Steps = Generator[connection.Message, connection.Rows, str]
 
 _START = (
     # What begins after `commit` has the default_transaction_* of this session, not those that an earlier call left.
-    "reset all; reset session authorization; reset role; begin; commit; set local statement_timeout = {}; "
+    "reset all; reset session authorization; reset role; begin; commit; "
 )
 
 CLEAN = connection.Message(
@@ -34,38 +34,38 @@ CLEAN = connection.Message(
 """Leaves nothing behind of what a function may have made for the session."""
 
 
-def steps(call: catalog.Call, result_size: int) -> Steps:
-    """What makes the call. result_size: bytes; a larger result is refused, before it leaves the database."""
+def steps(call: catalog.Call, caller: identity.Identity, result_size: int) -> Steps:
+    """What makes the call as `caller`. result_size: bytes; a larger result is refused in the database."""
     if call.routine.kind == "procedure":
-        return _procedure(call, result_size)
-    return _function(call, result_size)
+        return _procedure(call, caller, result_size)
+    return _function(call, caller, result_size)
 
 
-def _function(call: catalog.Call, result_size: int) -> Steps:
+def _function(call: catalog.Call, caller: identity.Identity, result_size: int) -> Steps:
     sql = _select(call.routine, call.names, call.numbers == "string", result_size)
     parameters = (call.arguments,) if call.names else ()
     try:
         # What is cleared after a call would take the prepared statements with it.
-        rows = yield connection.Message(sql, parameters, _start(call), not call.reset)
+        rows = yield connection.Message(sql, parameters, _start(call, caller), not call.reset)
     except psycopg2.Error as error:
-        yield from _unconvertible(call, error)
+        yield from _unconvertible(call, caller, error)
         raise _refusal(error, result_size) from error
     return "null" if _is_void(call.routine) else _text(rows)
 
 
-def _procedure(call: catalog.Call, result_size: int) -> Steps:
+def _procedure(call: catalog.Call, caller: identity.Identity, result_size: int) -> Steps:
     """CALL takes no subquery, and its row cannot be made JSON in place, so: arguments to text, CALL, row to JSON.
 
     CALL stands alone in its message, and the settings are the session's, because a procedure may commit.
     """
     routine = call.routine
-    setting = _start(call).replace("set local", "set")
+    setting = _start(call, caller, "set")
     texts = ", ".join(f"_.{_quote(name)}::pg_catalog.text" for name in call.names) or "null"
     try:
         sql = f"{setting}select {texts}{_from(routine, call.names)}"
         rows = yield connection.Message(sql, (call.arguments,) if call.names else ())
     except psycopg2.Error as error:
-        yield from _unconvertible(call, error)
+        yield from _unconvertible(call, caller, error)
         raise refusals.translate(error) from error
     values = dict(zip(call.names, rows[0], strict=False))
     passed = []
@@ -99,7 +99,9 @@ def _procedure(call: catalog.Call, result_size: int) -> Steps:
     return _text(rows)
 
 
-def _unconvertible(call: catalog.Call, error: psycopg2.Error) -> Generator[connection.Message, connection.Rows, None]:
+def _unconvertible(
+    call: catalog.Call, caller: identity.Identity, error: psycopg2.Error
+) -> Generator[connection.Message, connection.Rows, None]:
     """Raise InvalidParams where it was an argument that PostgreSQL could not take as its type.
 
     The same SQLSTATEs come from inside functions, so each argument's conversion is tried alone.
@@ -109,15 +111,19 @@ def _unconvertible(call: catalog.Call, error: psycopg2.Error) -> Generator[conne
     faults = []
     for name, position in zip(call.names, call.positions, strict=True):
         try:
-            yield connection.Message(f"{_start(call)}select 1{_from(call.routine, (name,))}", (call.arguments,))
+            yield connection.Message(f"{_start(call, caller)}select 1{_from(call.routine, (name,))}", (call.arguments,))
         except psycopg2.Error as failed:
             faults.append(errors.Fault(position, "postgresql", refusals.message(failed)))
     if faults:
         raise errors.InvalidParams(faults[: errors.MAX_FAULTS])
 
 
-def _start(call: catalog.Call) -> str:
-    return _START.format(max(1, round(call.timeout * 1000)))
+def _start(call: catalog.Call, caller: identity.Identity, how: str = "set local") -> str:
+    start = f"{_START}{how} statement_timeout = {max(1, round(call.timeout * 1000))}; "
+    # The role comes last: another may not be allowed to set what is set before it.
+    for name, value in caller.settings.items():
+        start += f"{how} {name} = {_plain(value)}; "
+    return start if caller.role is None else f"{start}{how} role = {_plain(caller.role)}; "
 
 
 _TOO_LARGE = re.compile(r"pgrpc\.result_of_([0-9]+)_bytes")
@@ -241,6 +247,11 @@ def _quote(identifier: str) -> str:
 def _literal(text: str) -> str:
     escaped = text.replace("'", "''").replace("\\", "\\\\").replace("%", "%%")
     return f"E'{escaped}'"
+
+
+def _plain(text: str) -> str:
+    """A literal without %, for text that the driver sees with parameters and without."""
+    return _literal(text).replace("%%", "\\x25")
 
 
 def _sql(of: pgtypes.Type) -> str:

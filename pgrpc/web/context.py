@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pgrpc import config, observe
-from pgrpc.core import catalog, channels, errors, hub
+from pgrpc.core import catalog, channels, errors, hub, identity
 
-Submit = Callable[[catalog.Call, Hashable, Callable[[str | errors.RpcError], None]], Any]
-"""Make a call: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
+Submit = Callable[[catalog.Call, identity.Identity, Hashable, Callable[[str | errors.RpcError], None]], Any]
+"""Make a call as somebody: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
 
 Cancel = Callable[[Any], None]
 

@@ -203,11 +203,11 @@ class RpcSocket(Socket):
         match effect:
             case effects.Send(text):
                 self.outbox.reply(frames.text(text))
-            case effects.Execute(ticket, call):
+            case effects.Execute(ticket, call, caller):
                 if self._jobs is None:
                     self._jobs = {}
                 self._jobs[ticket] = None
-                job = self.shared.submit(call, self, partial(self._returned, ticket))
+                job = self.shared.submit(call, caller, self, partial(self._returned, ticket))
                 if ticket in self._jobs:  # otherwise it was answered at once
                     self._jobs[ticket] = job
             case effects.Cancel(ticket):

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 
 from pgrpc import config, observe
-from pgrpc.core import catalog, errors, whitelist
+from pgrpc.core import catalog, errors, identity, whitelist
 from pgrpc.postgres import backoff, connecting, connection, database, introspect, queue
 from tests.conftest import Database
 from tests.proxy import Proxy
@@ -53,14 +53,14 @@ class Calls:
     def submit(self, method: str, *params: Any, client: Hashable = "client", name: Any = None) -> database.Job:
         """The answer goes to `answers`, under `name`."""
         done = lambda result: self.answers.append((name, result))  # noqa: E731
-        return self.made.submit(self.call(method, *params), client, done)
+        return self.made.submit(self.call(method, *params), identity.NOBODY, client, done)
 
     def begin(
         self, method: str, *params: Any, client: Hashable = "client"
     ) -> "tuple[database.Job, asyncio.Future[database.Result]]":
         """The answer is the future's; a second one would raise."""
         future: asyncio.Future[database.Result] = asyncio.get_running_loop().create_future()
-        return self.made.submit(self.call(method, *params), client, future.set_result), future
+        return self.made.submit(self.call(method, *params), identity.NOBODY, client, future.set_result), future
 
     async def run(self, method: str, *params: Any) -> database.Result:
         return await asyncio.wait_for(self.begin(method, *params)[1], PATIENCE)
@@ -494,11 +494,11 @@ class TestEnd:
             def done(left: int, result: database.Result) -> None:
                 assert result == str(left)
                 if left:
-                    calls.made.submit(calls.call("echo", left - 1), "client", partial(done, left - 1))
+                    calls.made.submit(calls.call("echo", left - 1), identity.NOBODY, "client", partial(done, left - 1))
                 else:
                     finished.set_result(None)
 
-            calls.made.submit(calls.call("echo", 50), "client", partial(done, 50))
+            calls.made.submit(calls.call("echo", 50), identity.NOBODY, "client", partial(done, 50))
             await asyncio.wait_for(finished, PATIENCE)
 
 

@@ -58,6 +58,20 @@ async def test_the_listener_comes_back_where_no_connection_is_spare(
         embedded_database.execute("drop role lim_login")
 
 
+def idle_connections(database: Database, count: int, patience: float = 30) -> list[int]:
+    """The processes behind the pool's connections, once they all stand idle: the server opens them while it serves."""
+    until = time.monotonic() + patience
+    while True:
+        found = database.execute(
+            "select pid from pg_stat_activity where datname = current_database() and application_name = 'pgrpc' "
+            "and state = 'idle' and query !~* '^(listen|notify)'"
+        )
+        if len(found) == count:
+            return [pid for (pid,) in found]
+        assert time.monotonic() < until, f"{len(found)} connections of {count}"
+        time.sleep(0.05)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
 async def test_idle_connections_that_are_dead_cost_no_call_its_time(
     embedded_database: Database, tmp_path: Path
@@ -68,14 +82,7 @@ async def test_idle_connections_that_are_dead_cost_no_call_its_time(
         embedded_database.dsn,
         SURFACE.replace("server:", "database: {dsn: '${TEST_DSN}', pool_size: 3}\nserver:"),
     ) as server:
-        stopped = [
-            pid
-            for (pid,) in embedded_database.execute(
-                "select pid from pg_stat_activity where datname = current_database() and application_name = 'pgrpc' "
-                "and query !~* '^(listen|notify)'"
-            )
-        ]
-        assert len(stopped) == 3
+        stopped = await asyncio.to_thread(idle_connections, embedded_database, 3)
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         try:

@@ -1,0 +1,13 @@
+"""pgrpc.core.identity by itself."""
+
+from pgrpc.core import identity
+
+
+def test_the_subject_is_the_claim_sub_where_it_is_text() -> None:
+    assert identity.Identity(claims={"sub": "ann"}).subject == "ann"
+    assert identity.Identity(claims={"sub": 7}).subject is None
+    assert identity.NOBODY.subject is None
+
+
+def test_what_a_token_said_is_not_shown() -> None:
+    assert "ann" not in repr(identity.Identity("web", {"sub": "ann"}, {"request.jwt.claims": '{"sub":"ann"}'}))
