@@ -246,10 +246,11 @@ class Database:
         self._release(job)
 
     def _cleaned(self, job: Job, outcome: connection.Outcome) -> None:
-        assert job.conn is not None
-        job.conn.forget_prepared()
-        if isinstance(outcome, psycopg2.Error):
-            job.conn.close()
+        conn = job.conn
+        assert conn is not None
+        conn.forget_prepared()
+        if isinstance(outcome, psycopg2.Error) or not conn.is_sound:
+            conn.close()
         self._release(job)
 
     def _cancel_in_thread(self, job: Job, cancel: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:

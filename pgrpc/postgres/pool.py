@@ -46,9 +46,9 @@ class Pool(aiopg.Pool):
         return None
 
     def give_back(self, conn: connection.Connection) -> None:
-        """The end of a loan. A connection that is closed or not idle is dropped."""
+        """The end of a loan, cleaned. A connection that is closed or not idle is dropped."""
         self._used.discard(conn)
-        if self._closing or not conn.idle or not conn.is_sound:
+        if self._closing or not conn.idle:
             conn.close()
         else:
             self._free.append(conn)

@@ -71,12 +71,35 @@ def _accept(
     return stop
 
 
+_READ_AT_ONCE = 64 * 1024
+"""Bytes asked of a stream at one time: as many as Tornado takes from the socket."""
+
+
 class Protocol(WebSocketProtocol13):
-    """Text frames come as bytes.
+    """Text frames come as bytes, and are read by what has arrived instead of by their parts.
 
     Tornado drops the connection, without a close frame, on text that is not UTF-8; a JSON-RPC client is told
     -32700 instead, and stays connected.
     """
+
+    _arrived = b""
+    _taken = 0
+
+    async def _read_bytes(self, n: int) -> bytes:
+        # Tornado asks its stream three times for a small frame, 5 us each; cutting here what has come costs 0.5.
+        if len(self._arrived) - self._taken < n:
+            rest, self._arrived, self._taken = self._arrived[self._taken :], b"", 0
+            missing = n - len(rest)
+            more = await self.stream.read_bytes(max(missing, _READ_AT_ONCE), partial=missing <= _READ_AT_ONCE)
+            while len(more) < missing:
+                more += await self.stream.read_bytes(_READ_AT_ONCE, partial=True)
+            self._arrived = rest + more
+        data = self._arrived[self._taken : self._taken + n]
+        self._taken += n
+        if self._taken == len(self._arrived):
+            self._arrived, self._taken = b"", 0
+        self._wire_bytes_in += n
+        return data
 
     def _handle_message(self, opcode: int, data: bytes) -> "Future[None] | None":
         return super()._handle_message(_BINARY if opcode == _TEXT else opcode, data)

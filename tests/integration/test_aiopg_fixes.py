@@ -394,17 +394,6 @@ class TestPool:
         assert made.size == 0
         assert isinstance(outcomes[0], psycopg2.Error)
 
-    @pytest.mark.parametrize("setting", ["client_encoding = 'LATIN1'", "standard_conforming_strings = off"])
-    async def test_one_whose_rules_for_text_have_changed_is_closed(
-        self, embedded_database: Database, setting: str
-    ) -> None:
-        made = await pool_of(embedded_database.dsn, 1)
-        conn = made.take()
-        assert conn is not None
-        await conn.fetch(f"set {setting}")
-        made.give_back(conn)
-        assert made.take() is None
-
     async def test_aiopg_still_lets_a_waiter_starve_when_a_closed_connection_comes_back(
         self, embedded_database: Database
     ) -> None:

@@ -77,6 +77,13 @@ class Handler(WebSocketHandler):
         self.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 
 
+def masked(first: int, payload: bytes) -> bytes:
+    """A client's frame. Its mask changes nothing."""
+    size = len(payload)
+    long = struct.pack("!Q", size) if size > 0xFFFF else struct.pack("!H", size) if size > 125 else b""
+    return bytes((first, 0x80 | {0: size, 2: 126, 8: 127}[len(long)])) + long + bytes(4) + payload
+
+
 class Peer:
     """A WebSocket client that reads only when told to, and checks what it reads byte by byte."""
 
@@ -129,7 +136,7 @@ class Peer:
 
     def send(self, opcode: int, payload: bytes) -> None:
         assert len(payload) < 126
-        self.writer.write(bytes((0x80 | opcode, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
+        self.writer.write(masked(0x80 | opcode, payload))
 
     def reset(self) -> None:
         """Vanish without a word: the server gets RST."""
@@ -501,6 +508,36 @@ class TestTls:
         assert [record for record in caplog.records if record.exc_info] == []
 
 
+class TestReading:
+    async def test_frames_that_come_at_once(self) -> None:
+        async with serving() as server, server.connected() as (handler, peer):
+            messages = [str(number).encode() for number in range(500)]
+            peer.writer.write(b"".join(masked(0x81, message) for message in messages))
+            heard = [await asyncio.wait_for(handler.heard.get(), PATIENCE) for _ in messages]
+            assert heard == messages
+
+    async def test_frames_of_every_length_and_in_pieces(self) -> None:
+        """Lengths of each kind and beside what is read at once; fragments with a ping between them."""
+        sizes = (0, 1, 125, 126, 65_535, 65_536, 65_537, 200_000)
+        messages = [bytes((65 + place,)) * size for place, size in enumerate(sizes)]
+        stream = b"".join(masked(0x81, message) for message in messages)
+        stream += masked(0x01, b"frag") + masked(0x80 | PING, b"p") + masked(0x00, b"men") + masked(0x80, b"ted")
+        async with serving() as server, server.connected() as (handler, peer):
+            peer.writer.write(stream)
+            heard = [await asyncio.wait_for(handler.heard.get(), PATIENCE) for _ in (*messages, "fragmented")]
+            assert heard == [*messages, b"fragmented"]
+            assert await peer.frame() == (PONG, b"p")
+
+    async def test_a_frame_that_comes_byte_by_byte(self) -> None:
+        async with serving() as server, server.connected() as (handler, peer):
+            peer.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in masked(0x81, b"slow") + masked(0x81, b"slower"):
+                peer.writer.write(bytes((byte,)))
+                await asyncio.sleep(0)
+            assert await asyncio.wait_for(handler.heard.get(), PATIENCE) == b"slow"
+            assert await asyncio.wait_for(handler.heard.get(), PATIENCE) == b"slower"
+
+
 class TestWhatWeRelyOnInTornado:
     """If one of these fails, Tornado has changed: look at outbox and tornado_fixes before anything else."""
 
@@ -554,6 +591,23 @@ class TestWhatWeRelyOnInTornado:
             assert await asyncio.wait_for(handler.heard.get(), PATIENCE) == b"\xff"
             peer.send(TEXT, "ä".encode())
             assert await asyncio.wait_for(handler.heard.get(), PATIENCE) == "ä".encode()
+
+    async def test_frames_are_cut_from_what_has_arrived(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If Tornado reads its frames by another way, this is not wrong, but slower."""
+        async with serving() as server, server.connected() as (handler, peer):
+            asked = 0
+            read_bytes = handler.stream.read_bytes
+
+            def counted(*args: Any, **kwargs: Any) -> Any:
+                nonlocal asked
+                asked += 1
+                return read_bytes(*args, **kwargs)
+
+            monkeypatch.setattr(handler.stream, "read_bytes", counted)
+            peer.writer.write(masked(0x81, b"x") * 1000)
+            for _ in range(1000):
+                await asyncio.wait_for(handler.heard.get(), PATIENCE)
+            assert asked < 100
 
     async def test_tornado_still_drops_the_connection_on_text_that_is_not_utf8(
         self, monkeypatch: pytest.MonkeyPatch
