@@ -7,6 +7,7 @@ and some schemas make work that doubles with every level of a value. Must not kn
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -34,6 +35,7 @@ class _Work:
     """How much the value at hand may still cost. One for all: a value is judged without a pause, in one thread."""
 
     left = 0
+    shared = False
 
     def spend(self, units: int) -> None:
         self.left -= units
@@ -46,7 +48,19 @@ _work = _Work()
 
 def begin() -> None:
     """Before each value: it may cost WORK."""
-    _work.left = WORK
+    if not _work.shared:
+        _work.left = WORK
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """Within, all values together may cost WORK."""
+    begin()
+    _work.shared = True
+    try:
+        yield
+    finally:
+        _work.shared = False
 
 
 @cache

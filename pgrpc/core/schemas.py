@@ -6,6 +6,7 @@ document came from.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -181,6 +182,11 @@ def _parts(resource: Any, resolver: Any, seen: dict[int, dict[str, Any]]) -> lis
 def check(compiled: Compiled, value: Any) -> list[errors.Fault]:
     """Everything wrong with the value, at most errors.MAX_FAULTS; [] where it fits."""
     return [] if compiled.accepts(value) else _within_bounds(compiled.narrowed(value))
+
+
+def together() -> AbstractContextManager[None]:
+    """Within, all values that are checked may together take as long as one may alone."""
+    return dialects.shared()
 
 
 def check_whole(compiled: Compiled, value: Any) -> list[errors.Fault]:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from pgrpc.core import catalog, channels, effects, errors, identity, jsonrpc, jsontext, ratelimit
+from pgrpc.core import catalog, channels, effects, errors, identity, jsonrpc, jsontext, ratelimit, schemas
 
 
 class Limits(Protocol):
@@ -65,7 +65,8 @@ class Session:
             words = f"Invalid Request: the batch has {len(message)} members, the limit is {self._limits.batch}"
             return [effects.Send(jsonrpc.error("null", errors.InvalidRequest(words)))]
         batch = effects.Batch(len(message))
-        return [effect for member in message for effect in self._message(member, batch, now)]
+        with schemas.together():  # there is no pause between them
+            return [effect for member in message for effect in self._message(member, batch, now)]
 
     def complete(self, ticket: effects.Ticket, text: str) -> list[effects.Effect]:
         """A call has returned this JSON text."""

@@ -208,3 +208,13 @@ def test_work_has_an_end(schema: Any, value: Any) -> None:
     with pytest.raises(dialects.TooMuchWork):
         errors(schema, value)
     assert time.process_time() - begin < 1  # alone 0.03
+
+
+def test_work_can_be_shared() -> None:
+    schema, value = {"items": {"format": "regex"}}, ["a" * 1000] * 8
+    assert errors(schema, value) == []
+    with dialects.shared():
+        assert errors(schema, value) == []
+        with pytest.raises(dialects.TooMuchWork):
+            errors(schema, value)
+    assert errors(schema, value) == []

@@ -423,6 +423,18 @@ def test_what_would_take_long_is_refused(schema: Any, value: Any) -> None:
     assert found == [errors.Fault("", "work", "takes too long to be checked against the schema")]
 
 
+def test_values_that_are_checked_together_share_what_they_may_cost() -> None:
+    schema = {"items": {"oneOf": [{}, False]}}
+    value = [1] * 1000
+    assert check(schema, value) == []
+    compiled = schemas.compile(schema)
+    with schemas.together():
+        faults = [schemas.check_whole(compiled, value) for _ in range(20)]
+    assert faults[0] == []
+    assert [fault.rule for fault in faults[-1]] == ["work"]
+    assert schemas.check_whole(compiled, value) == []
+
+
 def test_what_was_found_before_it_took_too_long_is_told() -> None:
     slow = {"properties": {"a": {"type": "integer"}, "b": {"unevaluatedItems": {"not": False}}}}
     assert [f.path for f in check(slow, {"b": [1] * 30_000, "a": "x"})] == ["/a"]

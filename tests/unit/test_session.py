@@ -200,6 +200,19 @@ def test_batches_do_not_mix(client: session.Session) -> None:
     assert [reply["id"] for reply in sent(client.complete(one[1], "3"))] == [1, 2]
 
 
+def test_a_batch_may_take_as_long_to_be_checked_as_a_message_alone() -> None:
+    slow = building.function(
+        building.routine(building.argument("a", building.TEXTS)),
+        narrowed={"properties": {"a": {"items": {"format": "uri-template"}}}},
+    )
+    client = session.Session(building.functions({"slow": slow}), channels.Channels([]), Limits())
+    call = request("slow", [["a" * 1000] * 10], id=1)
+    assert executed(receive(client, call))
+    with_others = receive(client, *[call] * 20)
+    assert 1 <= len(executed(with_others)) < 20
+    assert executed(receive(client, call))
+
+
 def test_a_batch_has_a_limit() -> None:
     client = make(batch=3)
     assert len(executed(receive(client, *[request(id=i) for i in range(3)]))) == 3
