@@ -30,12 +30,27 @@ _PAD = 100
 _CONFIG = """
 database: {dsn: "%s"}
 server: {port: 0}
+limits: {subscriptions: 10000}
 functions:
   add:
+  large:
+  many:
+  judged: {params: judged.json}
 %schannels:
   hot:
-  "spread.*":
+  "spread.**":
 """
+_FUNCTIONS = """
+create function add(a int, b int) returns int language sql immutable as 'select a + b';
+create function large() returns text language sql immutable as $$ select repeat('x', 5000000) $$;
+create function many(a int[]) returns int language sql immutable as 'select cardinality(a)';
+create function judged(a text) returns int language sql immutable as 'select length(a)';
+"""
+_JUDGED = '{"properties": {"a": {"pattern": "^([ab]+[bc]+)+[cd]*$"}}}'
+
+
+def _request(method: str, *params: Any) -> str:
+    return json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1}, separators=(",", ":"))
 
 
 def _say(text: str) -> None:
@@ -101,6 +116,7 @@ def _pgrpc(folder: Path, dsn: str, fast: bool, functions: int = 0) -> Iterator[t
     file = folder / "config.yaml"
     more = "".join(f"  add{number}: {{function: add}}\n" for number in range(functions))
     file.write_text(_CONFIG % (dsn, more))
+    (folder / "judged.json").write_text(_JUDGED)
     with _process("server.py", "--config", str(file), fast=fast, errors=subprocess.PIPE) as server:
         assert server.child.stderr is not None
         port = 0
@@ -131,9 +147,15 @@ class Notifier:
         self._connection.autocommit = True
         self._cursor = self._connection.cursor()
 
-    def send(self, messages: int, gap: float, channel: Callable[[int], str] = lambda number: "hot") -> None:
+    def send(self, messages: int, gap: float) -> None:
         for number in peers.paced(messages, gap):
-            self._cursor.execute("select pg_notify(%s, %s)", (channel(number), peers.payload(number, _PAD)))
+            self._cursor.execute("select pg_notify('hot', %s)", (peers.payload(number, _PAD),))
+
+    def spread(self, messages: int, gap: float, channels: int) -> None:
+        """Each message to so many channels, in one transaction."""
+        many = "select pg_notify('spread.' || i, %s) from generate_series(0, %s) i"
+        for number in peers.paced(messages, gap):
+            self._cursor.execute(many, (peers.payload(number, _PAD), channels - 1))
 
 
 def _fanout(port: int, notifier: Notifier, clients: int, messages: int, gap: float, rpc: bool) -> dict[str, Any]:
@@ -183,7 +205,10 @@ class Bench:
         return tuple(statistics.median(column) for column in zip(*(measure() for _ in range(self.runs)), strict=True))
 
     def everything(self) -> None:
-        for part in (self.burst, self.steady, self.spread, self.calls, self.memory, self.clients, self.listed):
+        for part in (
+            self.burst, self.steady, self.spread, self.quiet, self.calls, self.stalls, self.memory, self.clients,
+            self.listed,
+        ):  # fmt: skip
             _say(f"{part.__name__} ...")
             part()
 
@@ -227,15 +252,15 @@ class Bench:
 
         def measure() -> tuple[float, ...]:
             costs = []
-            for path, channel, clients, each, gap in (
-                ("/listen/hot", lambda number: "hot", 1000, 20, 0.05),
-                ("/listen/spread.%d", lambda number: f"spread.{number % 1000}", 1000, 5, 0.001),
-            ):
+            for path in ("/listen/hot", "/listen/spread.%d"):
                 with _pgrpc(self.folder, self.dsn, self.fast) as (server, port):
-                    load = _load("fanout", port, path, clients, each)
+                    load = _load("fanout", port, path, 1000, 30)
                     load.line("READY")
                     before = server.cpu()
-                    self.notifier.send(each if path == "/listen/hot" else each * clients, gap, channel)
+                    if path == "/listen/hot":
+                        self.notifier.send(30, 0.1)
+                    else:
+                        self.notifier.spread(30, 0.1, 1000)
                     frames = load.result()["frames"]
                     costs.append((server.cpu() - before) / frames * 1e6)
                     load.end()
@@ -245,6 +270,63 @@ class Bench:
         self.row(
             "spread: a frame on 1,000 channels", f"{many:.1f} us", f"on one channel: {one:.1f} us", f"{ratio:.1f}x"
         )
+
+    def quiet(self) -> None:
+        """10,000 channels on which nothing happens: our processor time, and what they cost PostgreSQL."""
+
+        def measure() -> tuple[float, ...]:
+            found = []
+            on = _request("rpc.on", *(f"spread.%d.{number}" for number in range(100)))
+            for sockets in (0, 100):
+                with _pgrpc(self.folder, self.dsn, self.fast) as (server, port):
+                    quiet = _load("idle", port, "/rpc", sockets, on)
+                    ready = float(json.loads(quiet.line("READY"))["connecting"])
+                    load = _load("fanout", port, "/listen/hot", 1, 200)
+                    load.line("READY")
+                    before = server.cpu()
+                    time.sleep(self.seconds)
+                    idle = (server.cpu() - before) / self.seconds
+                    before = server.cpu()
+                    self.notifier.send(200, 0.01)
+                    p50 = load.result()["p50"]
+                    busy = (server.cpu() - before) / 200 * 1e6
+                    load.end()
+                    quiet.end()
+                found += [ready, idle * 100, p50 * 1e3, busy]
+            return tuple(found)
+
+        _, idle, p50, busy, ready, idle_many, p50_many, busy_many = self.medians(measure)
+        name = "10,000 channels on which nothing happens"
+        self.row(f"{name}: processor", f"{idle_many:.1f} %", f"none: {idle:.1f} %", "")
+        self.row("  an event on another channel", f"{busy_many:.0f} us", f"none: {busy:.0f} us", "")
+        self.row("  from NOTIFY to the client", f"{p50_many:.0f} us", f"none: {p50:.0f} us", "")
+        self.row("  to subscribe to them", f"{ready:.2f} s", "", "")
+
+    def stalls(self) -> None:
+        """How long another socket's small call waits at most, beside one that makes large ones."""
+        heavy = {
+            "nothing": None,
+            "results of 5 MB": _request("large"),
+            "60 kB of integers": _request("many", [1] * 30_000),
+            "60 kB against a pattern": _request("judged", "ab" * 30_000),
+            "60 kB that fit nothing": _request("many", ["x"] * 15_000),
+        }
+        for name, message in heavy.items():
+
+            def measure(message: str | None = message) -> tuple[float, ...]:
+                with _pgrpc(self.folder, self.dsn, self.fast) as (_, port):
+                    other = _load("rpc", port, "/rpc", 1, 1, self.seconds + 1, message) if message else None
+                    if other is not None:
+                        other.line("READY")
+                    load = _load("rpc", port, "/rpc", 1, 1, self.seconds, _ADD)
+                    found = load.result()
+                    load.end()
+                    if other is not None:
+                        other.end()
+                return found["longest"] / 1e3, found["p99"] / 1e3
+
+            longest, p99 = self.medians(measure)
+            self.row(f"a small call beside {name}", f"p99 {p99:.1f} ms", f"longest {longest:.1f} ms", "")
 
     def calls(self) -> None:
         for clients, depth in ((8, 1), (8, 8), (1, 1)):
@@ -327,7 +409,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--quick", action="store_true", help="one short run of each, instead of the median of five")
     parser.add_argument("--plain", action="store_true", help="without the accelerators of pgrpc[fast]")
-    parser.add_argument("--only", default="", help="one part: burst, steady, spread, calls, memory, clients, listed")
+    parser.add_argument(
+        "--only", default="", help="one part: burst, steady, spread, quiet, calls, stalls, memory, clients, listed"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pgrpc-bench-") as name:
         folder = Path(name)
@@ -337,7 +421,7 @@ def main() -> None:
             notifier = psycopg2.connect(dsn)
             notifier.autocommit = True
             with notifier.cursor() as cursor:
-                cursor.execute("create function add(a int, b int) returns int language sql immutable as 'select a + b'")
+                cursor.execute(_FUNCTIONS)
             notifier.close()
             runs, seconds = (1, 2.0) if options.quick else (5, 4.0)
             bench = Bench(folder, dsn, runs, seconds, not options.plain)

@@ -5,7 +5,7 @@ that the client does not cost more than the server that it measures.
 
     python -m bench.load fanout PORT PATH CLIENTS MESSAGES [SUBSCRIBE]
     python -m bench.load rpc PORT PATH CLIENTS DEPTH SECONDS MESSAGE
-    python -m bench.load idle PORT PATH CLIENTS            (holds the connections until its input is closed)
+    python -m bench.load idle PORT PATH CLIENTS [SUBSCRIBE]     (holds the connections until its input is closed)
 """
 
 import json
@@ -70,17 +70,23 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else 0.0
 
 
+def _subscribe(sockets: list[socket.socket], request: str) -> None:
+    """Send each the request, `%d` in it is the client's number, and wait for all the answers."""
+    if not request:
+        return
+    for number, sock in enumerate(sockets):
+        sock.sendall(frame(request.replace("%d", str(number)).encode()))
+    for sock in sockets:
+        answer = b""
+        while b'"ok"' not in answer:
+            answer += sock.recv(4096)
+
+
 def fanout(port: int, path: str, clients: int, messages: int, subscribe: str = "") -> dict[str, Any]:
     """Every client waits for `messages` frames; latencies from the field "t", microseconds since the epoch."""
     began = time.perf_counter()
     sockets = connect(port, path, clients)
-    if subscribe:
-        for number, sock in enumerate(sockets):
-            sock.sendall(frame(subscribe.replace("%d", str(number)).encode()))
-        for sock in sockets:
-            answer = b""
-            while b'"ok"' not in answer:
-                answer += sock.recv(4096)
+    _subscribe(sockets, subscribe)
     poll, by_number = watched(sockets)
     tails: dict[int, bytes] = {}
     ready(connecting=time.perf_counter() - began)
@@ -151,14 +157,16 @@ def rpc(port: int, path: str, clients: int, depth: int, seconds: float, message:
         "rate": answers / (now - began),
         "p50": percentile(latencies, 0.5),
         "p99": percentile(latencies, 0.99),
+        "longest": max(latencies, default=0.0),
         "unfairness": max(tails) / min(tails),
     }
 
 
-def idle(port: int, path: str, clients: int) -> dict[str, Any]:
+def idle(port: int, path: str, clients: int, subscribe: str = "") -> dict[str, Any]:
     """Only hold connections."""
     began = time.perf_counter()
     sockets = connect(port, path, clients)
+    _subscribe(sockets, subscribe)
     ready(connecting=time.perf_counter() - began)
     sys.stdin.read()
     return {"open": len(sockets)}
@@ -173,7 +181,7 @@ def main(arguments: list[str]) -> None:
     elif kind == "rpc":
         result = rpc(int(port), path, int(clients), int(rest[0]), float(rest[1]), rest[2])
     else:
-        result = idle(int(port), path, int(clients))
+        result = idle(int(port), path, int(clients), *rest)
     sys.stdout.write(json.dumps(result) + "\n")
 
 
