@@ -1,6 +1,7 @@
 # A few words for people, each one command on a fresh machine. What they need is put into .venv, once.
 
 PYTHON ?= python3
+EXAMPLE ?=
 PORT ?= 8080
 DATA ?=
 BENCH ?=
@@ -19,8 +20,8 @@ RUN := .venv/bin/python
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 16
 
-demo: .venv/.demo  ## a PostgreSQL of its own, the examples, and the server: make demo [PORT=8080] [DATA=folder]
-	@exec $(RUN) server.py demo --port $(PORT) $(if $(DATA),--data '$(DATA)')
+demo: .venv/.demo  ## a PostgreSQL of its own, an example, and the server: make demo [EXAMPLE=chat] [PORT=8080] [DATA=folder]
+	@exec $(RUN) server.py demo $(EXAMPLE) --port $(PORT) $(if $(DATA),--data '$(DATA)')
 
 test: .venv/.dev  ## every test, on the embedded PostgreSQL and on those that are installed
 	@$(RUN) tests/own_coverage.py

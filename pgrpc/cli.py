@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("tornado").setLevel(logging.WARNING)  # below that it has a line for each client's mistake
     try:
         if options.command == "demo":
-            return demo.run(host=options.host, port=options.port, data=options.data)
+            return demo.run(options.example, host=options.host, port=options.port, data=options.data)
         loaded = _load(options.config)
         if options.command == "check":
             fitting.check(loaded)
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (serve, check):
         command.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="config.yaml")
     shown = commands.add_parser("demo", help="serve a PostgreSQL of its own, with examples to try")
+    shown.add_argument("example", nargs="?", metavar="EXAMPLE", help="a folder of examples/; none: the front page")
     shown.add_argument("--host", default="127.0.0.1")
     shown.add_argument("--port", type=int, default=8080)
     shown.add_argument("--data", type=Path, default=None, metavar="DIR", help="where the demo's database is kept")

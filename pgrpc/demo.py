@@ -1,4 +1,4 @@
-"""Owns `python server.py demo`: a database of its own, the examples in it, and the server on top, with one command.
+"""Owns `python server.py demo`: a PostgreSQL of its own, an example in it, and the server on top, with one command.
 
 It must not know how PostgreSQL is run (pgrpc.embedded) or how requests are served (pgrpc.app).
 """
@@ -26,11 +26,21 @@ from pgrpc import app, config, embedded
 _PROJECT = Path(__file__).resolve().parent.parent
 _EXAMPLES = _PROJECT / "examples"
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_NAME = "demo"  # of the role and of the database
+_ROLE = "demo"
 
 
 class _Refused(Exception):
     """The demo cannot run here and now. The message says why, and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Example:
+    """What is shown. name: also that of its database."""
+
+    name: str
+    sql: Path
+    configuration: Path
+    guide: Path | None = None
 
 
 class _Stopped(KeyboardInterrupt):
@@ -41,12 +51,15 @@ class _Stopped(KeyboardInterrupt):
         self.number = number
 
 
-def run(*, host: str = "127.0.0.1", port: int = 8080, data: Path | None = None) -> int:
-    """Set up, serve until a signal comes, and leave no process behind. Returns the exit status."""
+def run(example: str | None = None, *, host: str = "127.0.0.1", port: int = 8080, data: Path | None = None) -> int:
+    """Set up, serve until a signal comes, and leave no process behind. Returns the exit status.
+
+    example: the name of a folder in examples/; None for examples/demo.sql with the front page.
+    """
     folder = (data or _PROJECT / ".pgrpc" / "demo").absolute()
     try:
         with _signals_raised():
-            return _run(host, port, folder)
+            return _run(_example(example), host, port, folder)
     except _Stopped as stopped:
         return 128 + stopped.number
     except (_Refused, embedded.Error) as error:
@@ -57,10 +70,24 @@ def run(*, host: str = "127.0.0.1", port: int = 8080, data: Path | None = None) 
         return os.EX_CONFIG
 
 
-def _run(host: str, port: int, folder: Path) -> int:
-    for needed in (_EXAMPLES / "demo.yaml", _EXAMPLES / "demo.sql"):
+def _example(name: str | None) -> _Example:
+    if name is None:
+        found = _Example("demo", _EXAMPLES / "demo.sql", _EXAMPLES / "demo.yaml")
+    else:
+        known = sorted(path.parent.name for path in _EXAMPLES.glob("*/config.yaml"))
+        if name not in known:
+            raise _Refused(
+                f"there is no example {name!r}: choose one of {', '.join(known)}, or none for the front page"
+            )
+        folder = _EXAMPLES / name
+        found = _Example(name, folder / f"{name}.sql", folder / "config.yaml", folder / "README.md")
+    for needed in (found.sql, found.configuration):
         if not needed.exists():
             raise _Refused(f"{needed} is missing: run the demo from a complete copy of the project")
+    return found
+
+
+def _run(example: _Example, host: str, port: int, folder: Path) -> int:
     with _locked(folder):
         _check_port(host, port)
         server = embedded.Server(folder / "postgresql", report=_say)
@@ -69,14 +96,14 @@ def _run(host: str, port: int, folder: Path) -> int:
             _say(f"setting up PostgreSQL in {folder} (first time only)" if new else "starting PostgreSQL")
             server.start()
             threading.Thread(target=_stop_without, args=(server, server.pid), daemon=True).start()
-            dsn = _prepare_database(server, folder)
-            loaded = config.load(_EXAMPLES / "demo.yaml", {**os.environ, "DATABASE_URL": dsn})
+            dsn = _prepare_database(server, example, folder)
+            loaded = config.load(example.configuration, {**os.environ, "DATABASE_URL": dsn})
             at = dataclasses.replace(loaded.server, host=host, port=port)
             _say(f"database: {dsn}")
             status = app.run(
                 dataclasses.replace(loaded, server=at),
                 stop_on=[number for number in _STOPPING if signal.getsignal(number) != signal.SIG_IGN],
-                on_serving=lambda url: _say(_invitation(url, dsn)),
+                on_serving=lambda url: _say(_invitation(example, url, dsn)),
             )
         finally:
             # app.run() may leave other handlers behind. Stopping is bounded, so a second Ctrl-C has nothing to add.
@@ -158,26 +185,26 @@ def _check_port(host: str, port: int) -> None:
             raise _Refused(f"cannot listen on {host} port {port}: {error.strerror}: make demo PORT=8080") from None
 
 
-def _prepare_database(server: embedded.Server, folder: Path) -> str:
-    """The role, and the database as examples/demo.sql has it. Returns the role's DSN."""
-    sql = (_EXAMPLES / "demo.sql").read_text()
+def _prepare_database(server: embedded.Server, example: _Example, folder: Path) -> str:
+    """The role, and the database as the example's SQL has it. Returns the role's DSN."""
+    sql, shown, database = example.sql.read_text(), example.sql.relative_to(_PROJECT), example.name
     digest = hashlib.sha256(sql.encode()).hexdigest()
     password = _password(folder / "password")
-    loaded = folder / "demo.sql.sha256"
+    loaded = folder / f"{database}.sql.sha256"
     admin = server.dsn()
     # The role is no superuser: what the demo shows is what an ordinary application's role can do.
-    exists = _psql(admin, f"select 1 from pg_roles where rolname = '{_NAME}'")
-    _psql(admin, f"{'alter' if exists else 'create'} role {_NAME} login password '{password}'")
-    dsn = server.dsn(_NAME, _NAME, password)
-    present = bool(_psql(admin, f"select 1 from pg_database where datname = '{_NAME}'"))
+    exists = _psql(admin, f"select 1 from pg_roles where rolname = '{_ROLE}'")
+    _psql(admin, f"{'alter' if exists else 'create'} role {_ROLE} login password '{password}'")
+    dsn = server.dsn(database, _ROLE, password)
+    present = bool(_psql(admin, f"select 1 from pg_database where datname = '{database}'"))
     if present and loaded.exists() and loaded.read_text().strip() == digest:
         return dsn
     if present and loaded.exists():
-        _say("examples/demo.sql has changed: making the demo's database anew")
-    _say("loading examples/demo.sql")
+        _say(f"{shown} has changed: making its database anew")
+    _say(f"loading {shown}")
     loaded.unlink(missing_ok=True)  # until it is complete again
-    _psql(admin, f"drop database if exists {_NAME} with (force)")
-    _psql(admin, f"create database {_NAME} owner {_NAME} template template0 encoding 'UTF8'")
+    _psql(admin, f'drop database if exists "{database}" with (force)')
+    _psql(admin, f"create database \"{database}\" owner {_ROLE} template template0 encoding 'UTF8'")
     _psql(dsn, sql, "--single-transaction")
     loaded.write_text(digest + "\n")
     return dsn
@@ -221,8 +248,11 @@ def _connection(dsn: str) -> dict[str, str]:
     }
 
 
-def _invitation(url: str, dsn: str) -> str:
+def _invitation(example: _Example, url: str, dsn: str) -> str:
     psql = "psql" if shutil.which("psql") else embedded.binaries() / "psql"
+    if example.guide:
+        guide = example.guide.relative_to(_PROJECT)
+        return f'serving: {url}\n  open {url} in two windows; what to try is in {guide}\n  {psql} "{dsn}"'
     insert = "insert into people (name, height) values ('Zoe', 2.01)"
     return f'serving: {url}\n  open {url} in a browser, then\n  {psql} "{dsn}" -c "{insert}"'
 

@@ -84,6 +84,7 @@ class Server:
     """Where to listen. base_path begins and ends with "/"; allowed_origins are spelled as browsers send them.
 
     ping_interval: seconds. relay_on_gap: what becomes of raw sockets when events may have been lost.
+    static: the folder of the user's own pages, absolute.
     """
 
     host: str = "127.0.0.1"
@@ -92,6 +93,7 @@ class Server:
     allowed_origins: tuple[str, ...] = ()
     ping_interval: float = 20.0
     relay_on_gap: Literal["close", "keep"] = "close"
+    static: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,29 @@ class _Builder:
             made["base_path"] = f"/{middle}/" if middle else "/"
         origins = enumerate(given.get("allowed_origins", ()))
         made["allowed_origins"] = tuple(self._origin(text, index) for index, text in origins if text is not None)
+        if (static := given.get("static")) is not None:
+            made["static"] = self._folder(static)
         return model.Server(**made)
+
+    def _folder(self, name: str) -> Path:
+        """Of pages to serve: one that is there, and that does not hold the configuration."""
+        folder = Path(os.path.abspath(self._path.parent / name))
+        words = ""
+        try:
+            os.listdir(folder)
+            if Path(os.path.realpath(self._path)).is_relative_to(os.path.realpath(folder)):
+                words = "holds this configuration, which would be served: give the pages a folder of their own"
+        except FileNotFoundError:
+            words = "no such folder: name one relative to this file"
+        except NotADirectoryError:
+            words = "is not a folder: name the folder that the pages are in"
+        except OSError as error:
+            words = f"cannot be read: {error.strerror}"
+        except ValueError:
+            words = "the folder's name holds the character NUL"
+        if words:
+            self._faults.add(("server", "static"), words)
+        return folder
 
     def _origin(self, text: str, index: int) -> str:
         """Spelled as browsers do (https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin)."""

@@ -4,6 +4,7 @@ Owns the pages and their headers. Must not know the protocol of the sockets.
 """
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -11,23 +12,23 @@ from tornado.web import RequestHandler
 
 import pgrpc
 from pgrpc.core import channels
-from pgrpc.web import context, socket
+from pgrpc.web import context
 
 _STATIC = resources.files(__package__) / "static"
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 FILES = ("front.js", "front.css")
 
-_HEADERS = {
+HEADERS: Mapping[str, str] = {
     "Server": "pgrpc",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
 }
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def _content(name: str) -> bytes:
@@ -37,11 +38,13 @@ def _content(name: str) -> bytes:
 class Page(RequestHandler):
     """Tornado adds an ETag, and answers 304 where the client has it."""
 
+    headers: Mapping[str, str] = {**HEADERS, "Content-Security-Policy": _POLICY}
+
     def initialize(self, shared: context.Context) -> None:
         self.shared = shared
 
     def set_default_headers(self) -> None:
-        for name, value in _HEADERS.items():
+        for name, value in self.headers.items():
             self.set_header(name, value)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -63,24 +66,9 @@ class Static(Page):
         self.send(_content(name), _TYPES[name.rpartition(".")[2]])
 
 
-class Root(socket.RpcSocket):
-    """The front page; or the JSON-RPC socket, where an upgrade is asked for: some clients know no path."""
-
-    def prepare(self) -> None:
-        if self._asks_for_upgrade():  # the page is no socket, and has no limit
-            super().prepare()
-
-    def _asks_for_upgrade(self) -> bool:
-        return self.request.headers.get("Upgrade", "").lower() == "websocket"
-
-    async def get(self, *args: Any, **kwargs: Any) -> None:
-        if self._asks_for_upgrade():
-            await super().get(*args, **kwargs)
-            return
-        for name, value in _HEADERS.items():
-            self.set_header(name, value)
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(_content("front.html"))
+class Front(Page):
+    def get(self) -> None:
+        self.send(_content("front.html"), "text/html")
 
 
 class Surface(Page):

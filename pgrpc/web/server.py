@@ -11,12 +11,14 @@ import re
 from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
 from tornado.netutil import bind_sockets
+from tornado.routing import PathMatches
 from tornado.web import Application, RedirectHandler
 
 from pgrpc import observe
 from pgrpc.core import errors
-from pgrpc.web import context, pages, relay, socket, tornado_fixes
+from pgrpc.web import context, files, pages, relay, socket, tornado_fixes
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -31,28 +33,52 @@ _SPREAD = 0.5
 """Seconds over which sockets are closed when stopping, so that not all come back at one moment."""
 
 
+_FRONT = "_pgrpc/"
+"""Where the front page is when the pages of `server.static` have its place."""
+
+
+class _Upgrade(PathMatches):
+    """A path, where a WebSocket is asked for."""
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        return super().match(request) if request.headers.get("Upgrade", "").lower() == "websocket" else None
+
+
+def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The first that matches counts, so a file of `server.static` hides nothing."""
+    static = shared.server.static is not None
+    home = shared.server.base_path
+    front = home + _FRONT if static else home
+    at, at_front = re.escape(home), re.escape(front)
+    names = "|".join(map(re.escape, pages.FILES))
+    routes: list[tuple[Any, ...]] = [
+        (_Upgrade(at), socket.RpcSocket, own),  # some clients know no path
+        (rf"{at}rpc", socket.RpcSocket, own),
+        (rf"{at}listen/([^/]*)", relay.ListenSocket, own),
+        (rf"{at}health/live", pages.Live, own),
+        (rf"{at}health/ready", pages.Ready, own),
+        # All that the front page asks for is beside it, so that its addresses are relative.
+        (at_front, pages.Front, own),
+        (rf"{at_front}rpc", socket.RpcSocket, own),
+        (rf"{at_front}surface\.json", pages.Surface, own),
+        (rf"{at_front}({names})", pages.Static, own),
+    ]
+    # Without its slash a page's relative addresses would lead beside it.
+    for target in dict.fromkeys((home, front)):
+        if target != "/":
+            routes.append((re.escape(target.rstrip("/")), RedirectHandler, {"url": target, "permanent": False}))
+    if static:
+        routes.append((rf"{at}(.*)", files.File, own))
+    return routes
+
+
 class Server:
     def __init__(self, shared: context.Context) -> None:
-        base = re.escape(shared.server.base_path)
-        own: dict[str, Any] = {"shared": shared}
-        files = "|".join(map(re.escape, pages.FILES))
-        routes: list[tuple[Any, ...]] = [
-            (rf"{base}", pages.Root, own),
-            (rf"{base}rpc", socket.RpcSocket, own),
-            (rf"{base}listen/([^/]*)", relay.ListenSocket, own),
-            (rf"{base}surface\.json", pages.Surface, own),
-            (rf"{base}({files})", pages.Static, own),
-            (rf"{base}health/live", pages.Live, own),
-            (rf"{base}health/ready", pages.Ready, own),
-        ]
-        if shared.server.base_path != "/":
-            # Without its slash the page's relative addresses would lead beside the base.
-            target = shared.server.base_path
-            routes.append((re.escape(target.rstrip("/")), RedirectHandler, {"url": target, "permanent": False}))
         self._shared = shared
+        own: dict[str, Any] = {"shared": shared}
         self._http = HTTPServer(
             Application(
-                routes,
+                _routes(shared, own),
                 default_handler_class=pages.NotFound,
                 default_handler_args=own,
                 websocket_max_message_size=shared.limits.message_size,

@@ -595,6 +595,34 @@ def test_repr_holds_no_password() -> None:
         assert "l3aked" not in repr(value)
 
 
+# Folders of pages
+
+
+def test_a_folder_of_pages_is_relative_to_the_file() -> None:
+    write("conf/public/index.html", "")
+    write("conf/config.yaml", DSN + "server: {static: public}\n")
+    assert config.load("conf/config.yaml", {}).server.static == Path("conf/public").absolute()
+    assert load(DSN + "server: {static: conf/../conf}\n").server.static == Path("conf").absolute()
+    assert load(DSN + "server: {static: }\n").server.static is None
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("none", "no such folder: name one relative to this file"),
+        ("config.yaml", "is not a folder: name the folder that the pages are in"),
+        (".", "holds this configuration, which would be served: give the pages a folder of their own"),
+        ("/", "holds this configuration, which would be served: give the pages a folder of their own"),
+        ('"a\\0"', "the folder's name holds the character NUL"),
+        ("x" * 300, "cannot be read: File name too long"),
+        ("''", "must not be empty"),
+        ("5", "must be text, not a number: put it in quotes"),
+    ],
+)
+def test_folders_that_cannot_be_served(name: str, fault: str) -> None:
+    assert faults(f"{DSN}server:\n  static: {name}\n") == [f"config.yaml:3:3: server.static: {fault}"]
+
+
 # Schema files
 
 

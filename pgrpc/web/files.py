@@ -1,0 +1,93 @@
+"""The pages of whoever runs the server: the files of one folder, `server.static`.
+
+Owns which files of it are served, and how browsers keep them. Must not know what is in them, nor the sockets.
+"""
+
+import mimetypes
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from tornado.web import HTTPError, StaticFileHandler
+
+from pgrpc.web import context, pages
+
+
+def _types() -> mimetypes.MimeTypes:
+    """Python's own table, without the machine's, which differ; and what some versions of it lack."""
+    table = mimetypes.MimeTypes()
+    for ending, name in {
+        ".js": "text/javascript",
+        ".mjs": "text/javascript",
+        ".map": "application/json",
+        ".md": "text/markdown",
+        ".webmanifest": "application/manifest+json",
+        ".webp": "image/webp",
+        ".woff": "font/woff",
+        ".woff2": "font/woff2",
+    }.items():
+        table.add_type(name, ending)
+    return table
+
+
+_TYPES = _types()
+
+
+class File(pages.Page, StaticFileHandler):
+    """A file, or the index.html of a folder. 404 where there is none, where a name begins with a dot, and outside.
+
+    Its policy (Content-Security-Policy) is the page's own affair.
+    """
+
+    headers = pages.HEADERS
+
+    def initialize(self, shared: context.Context) -> None:  # type: ignore[override]
+        pages.Page.initialize(self, shared)
+        StaticFileHandler.initialize(self, str(shared.server.static), "index.html")
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        """Tornado follows no symbolic link out of the folder; here, none to what is hidden in it either."""
+        if "\0" in absolute_path or _is_hidden(Path(self.path)):
+            raise HTTPError(404)
+        if self.path.endswith("/") and not os.path.isdir(absolute_path):  # the page's relative addresses would be wrong
+            raise HTTPError(404)
+        found = super().validate_absolute_path(root, absolute_path)
+        if found is not None and (_is_hidden(Path(found).relative_to(os.path.realpath(root))) or not _readable(found)):
+            raise HTTPError(404)
+        return found
+
+    @classmethod
+    def get_content(
+        cls, abspath: str, start: int | None = None, end: int | None = None
+    ) -> Generator[bytes, None, None]:
+        """No more than its size says: an editor may make it longer while it is sent."""
+        return super().get_content(abspath, start, os.stat(abspath).st_size if end is None else end)
+
+    def compute_etag(self) -> str:
+        """Of time and size: Tornado's, of the content, is computed once and outlives a change of the file."""
+        found = self._stat()
+        return f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
+
+    def get_cache_time(self, path: str, modified: Any, mime_type: str) -> int:
+        """None: whoever asks with a version (?v=) must hear of a change as well."""
+        return 0
+
+    def get_content_type(self) -> str:
+        kind, encoding = _TYPES.guess_type(str(self.absolute_path))
+        if kind is None or encoding is not None:
+            return "application/octet-stream"
+        return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+    def log_exception(self, *exception: Any) -> None:
+        """A client's mistake is no line in the log: its address can hold a secret."""
+        if not isinstance(exception[1], HTTPError):
+            super().log_exception(*exception)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _readable(path: str) -> bool:
+    return os.access(path, os.R_OK)
