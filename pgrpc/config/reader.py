@@ -16,6 +16,11 @@ from pgrpc.config import faults, model, rules, schemafiles, substitution, units,
 from pgrpc.core import channels
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_DIALECTS: Mapping[str, Any] = {
+    "eventserv": model.Eventserv,
+    "postgresql2websocket": model.Postgresql2websocket,
+    "psqlisten2websocket": model.Psqlisten2websocket,
+}
 
 
 def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
@@ -33,7 +38,16 @@ def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
         found.note((line, column), f"{shown}:{line}:{column}: {name}{words}")
     for place in tree.spoilt:
         found.spoil(place)
-    config = _Builder(Path(shown), environ, found).config(tree.value)
+    value = substitution.Substitution(environ, Path(shown).parent, found).apply(tree.value)
+    return build(value, Path(shown), found)
+
+
+def build(value: Any, path: Path, found: faults.Faults) -> model.Config:
+    """The configuration that a document means, whatever it was read from. path: what relative paths are beside.
+
+    Raises Invalid, with what is in `found` already as well.
+    """
+    config = _Builder(path, found).config(value)
     if lines := found.lines():
         functions = tuple(entry for entry in config.functions if found.sound("functions", entry.method))
         usable = found.sound("database") and bool(config.database.dsn)
@@ -58,10 +72,9 @@ def _read(shown: str) -> bytes:
 class _Builder:
     """Makes values of what fits the schema. What does not is left out, so that the rest is still checked."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str], found: faults.Faults) -> None:
+    def __init__(self, path: Path, found: faults.Faults) -> None:
         self._path = path
         self._faults = found
-        self._substitution = substitution.Substitution(environ, path.parent, found)
         self._files = schemafiles.SchemaFiles(path.parent, found)
 
     def config(self, value: Any) -> model.Config:
@@ -75,6 +88,7 @@ class _Builder:
             limits=self._limits(document.get("limits") or {}),
             functions=tuple(self._function(name, entry or {}) for name, entry in functions.items()),
             channels=tuple(self._channel(name, entry or {}) for name, entry in listed.items()),
+            dialects=self._dialects(document.get("dialects") or {}),
             schemas=MappingProxyType(self._files.documents),
             marks=self._faults.marks,
         )
@@ -83,9 +97,9 @@ class _Builder:
         if value is None:
             self._faults.add((), "is empty: it needs at least database.dsn; config.yaml.example shows all")
         elif not isinstance(value, dict):
-            self._faults.add((), "must be a mapping of database, server, limits, functions and channels")
+            self._faults.add((), "must be a mapping of database, server, limits, functions, channels and dialects")
         else:
-            return rules.check(self._substitution.apply(value), self._faults)
+            return rules.check(value, self._faults)
         return {}
 
     def _database(self, given: Mapping[str, Any]) -> model.Database:
@@ -151,6 +165,13 @@ class _Builder:
         if words := _channel_fault(name):
             self._faults.tell(("channels", name), words)
         return model.Channel(name, **given)
+
+    def _dialects(self, given: Mapping[str, Any]) -> model.Dialects:
+        on = {name: entry if isinstance(entry, dict) else {} for name, entry in given.items() if entry is not False}
+        eventserv = on.get("eventserv")
+        if eventserv is not None and eventserv.get("assets") is not None:
+            eventserv["assets"] = self._path.parent / eventserv["assets"]
+        return model.Dialects(**{name: _DIALECTS[name](**entry) for name, entry in on.items()})
 
     def _seconds(self, given: Mapping[str, Any], place: model.Place, *keys: str) -> dict[str, float]:
         made: dict[str, float] = {}

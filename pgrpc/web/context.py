@@ -37,6 +37,7 @@ class Context:
     observe: observe.Observer
     unready: Callable[[], dict[str, str]]
     """What is not ready, and why: {"database": "..."}; {} when all is."""
+    dialects: config.Dialects = field(default_factory=config.Dialects)
     sockets: set[Socket] = field(default_factory=set)
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False

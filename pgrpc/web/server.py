@@ -16,7 +16,7 @@ from tornado.web import Application, RedirectHandler
 
 from pgrpc import observe
 from pgrpc.core import errors
-from pgrpc.web import context, pages, relay, socket, tornado_fixes
+from pgrpc.web import context, dialects, pages, relay, socket, tornado_fixes
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -37,6 +37,7 @@ class Server:
         own: dict[str, Any] = {"shared": shared}
         files = "|".join(map(re.escape, pages.FILES))
         routes: list[tuple[Any, ...]] = [
+            *dialects.routes_before(shared),
             (rf"{base}", pages.Root, own),
             (rf"{base}rpc", socket.RpcSocket, own),
             (rf"{base}listen/([^/]*)", relay.ListenSocket, own),
@@ -44,6 +45,7 @@ class Server:
             (rf"{base}({files})", pages.Static, own),
             (rf"{base}health/live", pages.Live, own),
             (rf"{base}health/ready", pages.Ready, own),
+            *dialects.routes_after(shared),
         ]
         if shared.server.base_path != "/":
             # Without its slash the page's relative addresses would lead beside the base.

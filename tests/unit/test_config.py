@@ -250,8 +250,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     [
         ("", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all"),
         ("# nothing\n", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all"),
-        ("- a\n", "1:1: must be a mapping of database, server, limits, functions and channels"),
-        ("text\n", "1:1: must be a mapping of database, server, limits, functions and channels"),
+        ("- a\n", "1:1: must be a mapping of database, server, limits, functions, channels and dialects"),
+        ("text\n", "1:1: must be a mapping of database, server, limits, functions, channels and dialects"),
         ("a:\n  b: 1\n\tc: 2\n", "3:1: a tab cannot indent YAML: use spaces"),
         ("a: [1\nb: 2\n", "2:2: not YAML: while parsing a flow sequence, expected ',' or ']', but got ':'"),
         ("a: b: c\n", "1:5: not YAML: mapping values are not allowed here"),
@@ -340,7 +340,7 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
     ("text", "expected"),
     [
         ("databse: {}\n", '2:1: databse: unknown key; did you mean "database"?'),
-        ("zzz: {}\n", "2:1: zzz: unknown key; known here: database, server, limits, functions, channels"),
+        ("zzz: {}\n", "2:1: zzz: unknown key; known here: database, server, limits, functions, channels, dialects"),
         ("server: []\n", "2:1: server: must be a mapping (key: value), not a list"),
         ("server:\n  Port: 1\n", '3:3: server.Port: unknown key; did you mean "port"?'),
         ('server:\n  port: "80"\n', "3:3: server.port: must be a whole number, not text: take the quotes away"),
@@ -789,6 +789,7 @@ def test_the_example() -> None:
     assert found.limits == config.Limits()
     assert [function.method for function in found.functions] == ["add", "place_bid"]
     assert found.channels == (config.Channel("people"), config.Channel("room.*"))
+    assert found.dialects == config.Dialects()
     assert path.read_text().startswith("# yaml-language-server: $schema=schemas/config.schema.json\n")
 
 
@@ -799,7 +800,7 @@ def test_the_example_shows_every_key_with_a_comment() -> None:
         for before, line in pairwise(lines)
         if re.match(r" +[a-z_]+:", line)
     }
-    for section in ("database", "server", "limits", "function", "channel"):
+    for section in ("database", "server", "limits", "function", "channel", "dialects"):
         for key in schema.definition(section)["properties"]:
             assert keys[key].startswith("#"), key
 
