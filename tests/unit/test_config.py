@@ -798,7 +798,7 @@ def test_the_example_shows_every_key_with_a_comment() -> None:
     keys = {
         line.strip().partition(":")[0]: before.strip()
         for before, line in pairwise(lines)
-        if re.match(r" +[a-z_]+:", line)
+        if re.match(r" +[a-z0-9_]+:", line)
     }
     for section in ("database", "server", "limits", "function", "channel", "dialects"):
         for key in schema.definition(section)["properties"]:
