@@ -141,11 +141,12 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel, or a glob of channels, that clients may hear."""
+    """A channel, or a glob of channels, that clients may hear. glob: how the name's special characters are read."""
 
     name: str
     payload: Literal["auto", "text", "json"] = "auto"
     slow_consumer: Literal["close", "drop_oldest", "latest"] = "close"
+    glob: Literal["dots", "posix"] = "dots"
 
 
 @dataclass(frozen=True, slots=True)

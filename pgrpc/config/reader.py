@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pgrpc.config import faults, model, rules, schemafiles, substitution, units, yamltree
-from pgrpc.core import channels
+from pgrpc.core import channels, globs
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _DIALECTS: Mapping[str, Any] = {
@@ -81,14 +81,16 @@ class _Builder:
         document = self._document(value)
         functions = document.get("functions") or {}
         listed = document.get("channels") or {}
+        dialects = self._dialects(document.get("dialects") or {})
+        made = tuple(self._channel(name, entry or {}, dialects) for name, entry in listed.items())
         return model.Config(
             path=self._path,
             database=self._database(document.get("database") or {}),
             server=self._server(document.get("server") or {}),
             limits=self._limits(document.get("limits") or {}),
             functions=tuple(self._function(name, entry or {}) for name, entry in functions.items()),
-            channels=tuple(self._channel(name, entry or {}) for name, entry in listed.items()),
-            dialects=self._dialects(document.get("dialects") or {}),
+            channels=made,
+            dialects=dialects,
             schemas=MappingProxyType(self._files.documents),
             marks=self._faults.marks,
         )
@@ -161,10 +163,14 @@ class _Builder:
             reset=given.get("reset"),
         )
 
-    def _channel(self, name: str, given: Mapping[str, Any]) -> model.Channel:
-        if words := _channel_fault(name):
+    def _channel(self, name: str, given: Mapping[str, Any], dialects: model.Dialects) -> model.Channel:
+        channel = model.Channel(name, **given)
+        words = _channel_fault(channel)
+        if words is None and dialects.eventserv is None:  # its clients may hear what names a protocol has for itself
+            words = _reserved(name)
+        if words:
             self._faults.tell(("channels", name), words)
-        return model.Channel(name, **given)
+        return channel
 
     def _dialects(self, given: Mapping[str, Any]) -> model.Dialects:
         on = {name: entry if isinstance(entry, dict) else {} for name, entry in given.items() if entry is not False}
@@ -198,17 +204,29 @@ def _method_fault(name: str) -> str | None:
     return None
 
 
-def _channel_fault(name: str) -> str | None:
+def _channel_fault(channel: model.Channel) -> str | None:
     """Why no channel can have this name or be matched by this glob, in words; None where one can."""
+    name = channel.name
     if not name:
         return "a channel's name cannot be empty"
     if "\0" in name:
         return "a channel's name cannot hold the character NUL"
+    if globs.is_pattern(name, channel.glob):
+        try:
+            globs.compile(name, channel.glob)
+        except globs.Malformed as error:
+            return f"not a glob: {error}"
+        return None
+    size = len(name.encode())
+    if size > channels.MAX_BYTES:
+        return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {channels.MAX_BYTES}"
+    return None
+
+
+def _reserved(name: str) -> str | None:
+    """Why JSON-RPC clients cannot hear a channel of this name, in words; None where they can."""
     if name.startswith(("rpc.", "$/")):
         return "names that begin with rpc. or $/ belong to the protocol: choose another"
     if name in channels.CLIENTS_OWN:
         return "client libraries use this name for an event of their own: choose another"
-    size = len(name.encode())
-    if not channels.is_glob(name) and size > channels.MAX_BYTES:
-        return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {channels.MAX_BYTES}"
     return None

@@ -25,7 +25,7 @@ _TURN = 16
 class Socket(WebSocketHandler):
     """A client's connection, a subscriber of the hub."""
 
-    raw: bool
+    form: hub.Form
 
     def initialize(self, shared: context.Context) -> None:
         self.shared = shared
@@ -151,7 +151,7 @@ class Socket(WebSocketHandler):
 class RpcSocket(Socket):
     """JSON-RPC 2.0."""
 
-    raw = False
+    form = staticmethod(hub.event)
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)

@@ -765,7 +765,10 @@ def test_the_schema_describes_every_key() -> None:
 @pytest.mark.parametrize("section", ["functions", "channels"])
 @pytest.mark.parametrize("name", ["", "rpc.x", "$/x", "rpc", "open", "closed", "a\0", "a.b"])
 def test_editors_refuse_the_names_that_we_refuse(section: str, name: str) -> None:
-    fault = reader._method_fault(name) if section == "functions" else reader._channel_fault(name)
+    if section == "functions":
+        fault = reader._method_fault(name)
+    else:
+        fault = reader._channel_fault(config.Channel(name)) or reader._reserved(name)
     rule = {**schema.DOCUMENT["properties"][section], "additionalProperties": True}
     assert jsonschema.Draft202012Validator(rule).is_valid({name: None}) is (fault is None)
 
