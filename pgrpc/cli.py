@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return demo.run(host=options.host, port=options.port, data=options.data)
         if options.command in dropin.LOADERS:
             found = dropin.LOADERS[options.command](os.environ, options.config)
+            if found.debug or options.debug:
+                logging.getLogger().setLevel(logging.DEBUG)
             for warning in found.warnings:
                 _LOG.warning("%s", warning)
             return app.run(found.config)

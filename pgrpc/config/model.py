@@ -88,9 +88,10 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where to listen. base_path begins and ends with "/"; allowed_origins are spelled as browsers send them.
+    """Where to listen. base_path begins and ends with "/"; allowed_origins are spelled as browsers send them, or "*".
 
-    ping_interval: seconds. relay_on_gap: what becomes of raw sockets when events may have been lost.
+    ping_interval: seconds. ping_timeout: seconds that a sign of life may take; None: ping_interval. relay_on_gap: what
+    becomes of raw sockets when events may have been lost.
     """
 
     host: str = "127.0.0.1"
@@ -98,6 +99,7 @@ class Server:
     base_path: str = "/"
     allowed_origins: tuple[str, ...] = ()
     ping_interval: float = 20.0
+    ping_timeout: float | None = None
     relay_on_gap: Literal["close", "keep"] = "close"
 
 

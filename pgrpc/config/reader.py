@@ -83,6 +83,7 @@ class _Builder:
         listed = document.get("channels") or {}
         dialects = self._dialects(document.get("dialects") or {})
         made = tuple(self._channel(name, entry or {}, dialects) for name, entry in listed.items())
+        self._check_broadcast(dialects.psqlisten2websocket, made)
         return model.Config(
             path=self._path,
             database=self._database(document.get("database") or {}),
@@ -113,7 +114,8 @@ class _Builder:
         )
 
     def _server(self, given: Mapping[str, Any]) -> model.Server:
-        made: dict[str, Any] = {**given, **_whole(given, "port"), **self._seconds(given, ("server",), "ping_interval")}
+        made: dict[str, Any] = {**given, **_whole(given, "port")}
+        made |= self._seconds(given, ("server",), "ping_interval", "ping_timeout")
         if "base_path" in given:
             middle = given["base_path"].strip("/")
             made["base_path"] = f"/{middle}/" if middle else "/"
@@ -123,6 +125,8 @@ class _Builder:
 
     def _origin(self, text: str, index: int) -> str:
         """Spelled as browsers do (https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin)."""
+        if text == "*":
+            return text
         try:
             parts = urlsplit(text.lower())
             port = parts.port
@@ -178,6 +182,13 @@ class _Builder:
         if eventserv is not None and eventserv.get("assets") is not None:
             eventserv["assets"] = self._path.parent / eventserv["assets"]
         return model.Dialects(**{name: _DIALECTS[name](**entry) for name, entry in on.items()})
+
+    def _check_broadcast(self, dialect: model.Psqlisten2websocket | None, listed: tuple[model.Channel, ...]) -> None:
+        if dialect is None or not self._faults.sound("channels"):
+            return
+        if isinstance(channels.Channels(listed).rule(dialect.channel, verbatim=True), str):
+            words = "this channel is not listed below channels: list it there, or name another"
+            self._faults.tell(("dialects", "psqlisten2websocket", "channel"), words)
 
     def _seconds(self, given: Mapping[str, Any], place: model.Place, *keys: str) -> dict[str, float]:
         made: dict[str, float] = {}

@@ -22,7 +22,7 @@ class Socket(Protocol):
 
     def end(self, code: errors.CloseCode, reason: str) -> None: ...
     def check_alive(self) -> bool:
-        """Ping it. False, and the connection is dropped, where it gave no sign of life since the last time."""
+        """Ping it. False, and the connection is dropped, where it has given no sign of life for too long."""
 
 
 @dataclass(slots=True)

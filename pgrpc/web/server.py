@@ -80,12 +80,13 @@ class Server:
         self._shared.observe(observe.Overloaded(f"{reason}; raise the limit of open files"))
 
     async def heartbeat(self) -> None:
-        """Ping every socket once in each interval, a few at a time; drop those that show no life. For ever.
+        """Ping every socket once in each interval, a few at a time; drop those that show no life in time. For ever.
 
         Tornado's own would close with 1000, which tells clients not to come back.
         """
         shared = self._shared
         pause = shared.server.ping_interval / _SLICES
+        patience = shared.server.ping_timeout or shared.server.ping_interval
         gone = 0
         while True:
             sockets = list(shared.sockets)
@@ -93,7 +94,7 @@ class Server:
             for start in range(0, _SLICES * size, size):
                 dropped = [s for s in sockets[start : start + size] if s in shared.sockets and not s.check_alive()]
                 if dropped:
-                    shared.observe(observe.Unresponsive(len(dropped), shared.server.ping_interval))
+                    shared.observe(observe.Unresponsive(len(dropped), patience))
                 await asyncio.sleep(pause)
             # What a connection leaves is a cycle, of Tornado's making. Python would gather these until they are a
             # quarter of all there is, and then hold up everybody for longer.
