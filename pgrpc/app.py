@@ -93,6 +93,7 @@ async def _serve(
         calls.cancel,
         observer,
         unready,
+        dialects=config.dialects,
     )
     try:
         web = server.Server(shared)

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pgrpc
 from pgrpc import app, config, demo, fitting
+from pgrpc.config import dropin
+
+_LOG = logging.getLogger("pgrpc")
 
 INVALID = 78  # EX_CONFIG
 
@@ -19,7 +22,7 @@ INVALID = 78  # EX_CONFIG
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status (sysexits.h): 0, 78 the configuration is wrong, 69 to 71 it cannot be served."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    commands = ("serve", "demo", "check")
+    commands = ("serve", "demo", "check", *dropin.LOADERS)
     if not given or (given[0] not in commands and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")
     options = _parser().parse_args(given)
@@ -28,6 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "demo":
             return demo.run(options.example, host=options.host, port=options.port, data=options.data)
+        if options.command in dropin.LOADERS:
+            found = dropin.LOADERS[options.command](os.environ, options.config)
+            if found.debug or options.debug:
+                logging.getLogger().setLevel(logging.DEBUG)
+            for warning in found.warnings:
+                _LOG.warning("%s", warning)
+            return app.run(found.config)
         loaded = _load(options.config)
         if options.command == "check":
             fitting.check(loaded)
@@ -68,4 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--host", default="127.0.0.1")
     shown.add_argument("--port", type=int, default=8080)
     shown.add_argument("--data", type=Path, default=None, metavar="DIR", help="where the demo's database is kept")
+    for name in dropin.LOADERS:
+        _add_dropin(commands.add_parser(name, help=f"serve {name}'s clients from its settings", add_help=False))
     return parser
+
+
+def _add_dropin(command: argparse.ArgumentParser) -> None:
+    """Their options, so that what starts them starts us."""
+    command.add_argument("-h", "--help", action="help", help="show this and exit")
+    command.add_argument("-v", "--version", action="version", version=f"pgrpc {pgrpc.__version__}")
+    command.add_argument("-c", "--config", type=Path, default=None, metavar="FILE", help="its settings")
+    command.add_argument("-d", "--debug", action="store_true", help="log more")

@@ -11,16 +11,21 @@ anything that it configures works.
     ├── schemafiles     the JSON Schemas that functions name (jsonfile reads one)
     └── faults          what was wrong so far
     model           the dataclasses
+    dropin/         the settings of other servers -> Config
 """
 
 from pgrpc.config.model import (
     Channel,
     Config,
     Database,
+    Dialects,
+    Eventserv,
     Function,
     Invalid,
     Limits,
     Marks,
+    Postgresql2websocket,
+    Psqlisten2websocket,
     SchemaFile,
     Server,
 )
@@ -30,10 +35,14 @@ __all__ = [
     "Channel",
     "Config",
     "Database",
+    "Dialects",
+    "Eventserv",
     "Function",
     "Invalid",
     "Limits",
     "Marks",
+    "Postgresql2websocket",
+    "Psqlisten2websocket",
     "SchemaFile",
     "Server",
     "load",

@@ -36,10 +36,14 @@ class Invalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The file as the command line named it, and the position of each key and item in it."""
+    """The file as the command line named it, and the position of each key and item in it.
+
+    names: places whose values came from elsewhere, such as another server's settings -> what they are called there.
+    """
 
     file: str
     positions: Mapping[Place, Position] = field(default_factory=_nothing, repr=False)
+    names: Mapping[Place, str] = field(default_factory=_nothing, repr=False)
 
     def position(self, place: Sequence[str | int]) -> Position:
         """Of the place, or of the nearest one around it that the file has."""
@@ -49,7 +53,10 @@ class Marks:
         return 1, 1
 
     def where(self, place: Sequence[str | int]) -> str:
-        """`config.yaml:12:5: functions.bid.timeout`."""
+        """`config.yaml:12:5: functions.bid.timeout`; or the name that the value has where it came from."""
+        for length in range(len(place), 0, -1):
+            if name := self.names.get(tuple(place[:length])):
+                return name
         line, column = self.position(place)
         return f"{self.file}:{line}:{column}" + (f": {shown(place)}" if place else "")
 
@@ -81,10 +88,10 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where to listen. base_path begins and ends with "/"; allowed_origins are spelled as browsers send them.
+    """Where to listen. base_path begins and ends with "/"; allowed_origins are spelled as browsers send them, or "*".
 
-    ping_interval: seconds. relay_on_gap: what becomes of raw sockets when events may have been lost.
-    static: the folder of the user's own pages, absolute.
+    ping_interval: seconds. ping_timeout: seconds that a sign of life may take; None: ping_interval. relay_on_gap: what
+    becomes of raw sockets when events may have been lost. static: the folder of the user's own pages, absolute.
     """
 
     host: str = "127.0.0.1"
@@ -92,6 +99,7 @@ class Server:
     base_path: str = "/"
     allowed_origins: tuple[str, ...] = ()
     ping_interval: float = 20.0
+    ping_timeout: float | None = None
     relay_on_gap: Literal["close", "keep"] = "close"
     static: Path | None = None
 
@@ -136,11 +144,44 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel, or a glob of channels, that clients may hear."""
+    """A channel, or a glob of channels, that clients may hear. glob: how the name's special characters are read."""
 
     name: str
     payload: Literal["auto", "text", "json"] = "auto"
     slow_consumer: Literal["close", "drop_oldest", "latest"] = "close"
+    glob: Literal["dots", "posix"] = "dots"
+
+
+@dataclass(frozen=True, slots=True)
+class Eventserv:
+    """pg_eventserv's dialect, at /listen/{channel}. url_base: where clients reach it, "" for what their request says.
+
+    assets: a folder whose index.html is the front page.
+    """
+
+    url_base: str = ""
+    assets: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postgresql2websocket:
+    """postgresql2websocket's dialect, at /{channel}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Psqlisten2websocket:
+    """psqlisten2websocket's dialect: one channel for everyone, at /ws."""
+
+    channel: str = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialects:
+    """What other servers' clients speak, beside our own; None: not served."""
+
+    eventserv: Eventserv | None = None
+    postgresql2websocket: Postgresql2websocket | None = None
+    psqlisten2websocket: Psqlisten2websocket | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +194,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     functions: tuple[Function, ...] = ()
     channels: tuple[Channel, ...] = ()
+    dialects: Dialects = field(default_factory=Dialects)
     schemas: Mapping[str, Any] = field(default_factory=_nothing, repr=False)
     marks: Marks = field(default_factory=lambda: Marks("config.yaml"), repr=False)
 

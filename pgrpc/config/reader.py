@@ -13,9 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pgrpc.config import faults, model, rules, schemafiles, substitution, units, yamltree
-from pgrpc.core import channels
+from pgrpc.core import channels, globs
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_DIALECTS: Mapping[str, Any] = {
+    "eventserv": model.Eventserv,
+    "postgresql2websocket": model.Postgresql2websocket,
+    "psqlisten2websocket": model.Psqlisten2websocket,
+}
 
 
 def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
@@ -33,7 +38,16 @@ def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
         found.note((line, column), f"{shown}:{line}:{column}: {name}{words}")
     for place in tree.spoilt:
         found.spoil(place)
-    config = _Builder(Path(shown), environ, found).config(tree.value)
+    value = substitution.Substitution(environ, Path(shown).parent, found).apply(tree.value)
+    return build(value, Path(shown), found)
+
+
+def build(value: Any, path: Path, found: faults.Faults) -> model.Config:
+    """The configuration that a document means, whatever it was read from. path: what relative paths are beside.
+
+    Raises Invalid, with what is in `found` already as well.
+    """
+    config = _Builder(path, found).config(value)
     if lines := found.lines():
         functions = tuple(entry for entry in config.functions if found.sound("functions", entry.method))
         usable = found.sound("database") and bool(config.database.dsn)
@@ -58,23 +72,26 @@ def _read(shown: str) -> bytes:
 class _Builder:
     """Makes values of what fits the schema. What does not is left out, so that the rest is still checked."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str], found: faults.Faults) -> None:
+    def __init__(self, path: Path, found: faults.Faults) -> None:
         self._path = path
         self._faults = found
-        self._substitution = substitution.Substitution(environ, path.parent, found)
         self._files = schemafiles.SchemaFiles(path.parent, found)
 
     def config(self, value: Any) -> model.Config:
         document = self._document(value)
         functions = document.get("functions") or {}
         listed = document.get("channels") or {}
+        dialects = self._dialects(document.get("dialects") or {})
+        made = tuple(self._channel(name, entry or {}, dialects) for name, entry in listed.items())
+        self._check_broadcast(dialects.psqlisten2websocket, made)
         return model.Config(
             path=self._path,
             database=self._database(document.get("database") or {}),
             server=self._server(document.get("server") or {}),
             limits=self._limits(document.get("limits") or {}),
             functions=tuple(self._function(name, entry or {}) for name, entry in functions.items()),
-            channels=tuple(self._channel(name, entry or {}) for name, entry in listed.items()),
+            channels=made,
+            dialects=dialects,
             schemas=MappingProxyType(self._files.documents),
             marks=self._faults.marks,
         )
@@ -83,9 +100,9 @@ class _Builder:
         if value is None:
             self._faults.add((), "is empty: it needs at least database.dsn; config.yaml.example shows all")
         elif not isinstance(value, dict):
-            self._faults.add((), "must be a mapping of database, server, limits, functions and channels")
+            self._faults.add((), "must be a mapping of database, server, limits, functions, channels and dialects")
         else:
-            return rules.check(self._substitution.apply(value), self._faults)
+            return rules.check(value, self._faults)
         return {}
 
     def _database(self, given: Mapping[str, Any]) -> model.Database:
@@ -97,7 +114,8 @@ class _Builder:
         )
 
     def _server(self, given: Mapping[str, Any]) -> model.Server:
-        made: dict[str, Any] = {**given, **_whole(given, "port"), **self._seconds(given, ("server",), "ping_interval")}
+        made: dict[str, Any] = {**given, **_whole(given, "port")}
+        made |= self._seconds(given, ("server",), "ping_interval", "ping_timeout")
         if "base_path" in given:
             middle = given["base_path"].strip("/")
             made["base_path"] = f"/{middle}/" if middle else "/"
@@ -129,6 +147,8 @@ class _Builder:
 
     def _origin(self, text: str, index: int) -> str:
         """Spelled as browsers do (https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin)."""
+        if text == "*":
+            return text
         try:
             parts = urlsplit(text.lower())
             port = parts.port
@@ -169,10 +189,28 @@ class _Builder:
             reset=given.get("reset"),
         )
 
-    def _channel(self, name: str, given: Mapping[str, Any]) -> model.Channel:
-        if words := _channel_fault(name):
+    def _channel(self, name: str, given: Mapping[str, Any], dialects: model.Dialects) -> model.Channel:
+        channel = model.Channel(name, **given)
+        words = _channel_fault(channel)
+        if words is None and dialects.eventserv is None:  # its clients may hear what names a protocol has for itself
+            words = _reserved(name)
+        if words:
             self._faults.tell(("channels", name), words)
-        return model.Channel(name, **given)
+        return channel
+
+    def _dialects(self, given: Mapping[str, Any]) -> model.Dialects:
+        on = {name: entry if isinstance(entry, dict) else {} for name, entry in given.items() if entry is not False}
+        eventserv = on.get("eventserv")
+        if eventserv is not None and eventserv.get("assets") is not None:
+            eventserv["assets"] = self._path.parent / eventserv["assets"]
+        return model.Dialects(**{name: _DIALECTS[name](**entry) for name, entry in on.items()})
+
+    def _check_broadcast(self, dialect: model.Psqlisten2websocket | None, listed: tuple[model.Channel, ...]) -> None:
+        if dialect is None or not self._faults.sound("channels"):
+            return
+        if isinstance(channels.Channels(listed).rule(dialect.channel, verbatim=True), str):
+            words = "this channel is not listed below channels: list it there, or name another"
+            self._faults.tell(("dialects", "psqlisten2websocket", "channel"), words)
 
     def _seconds(self, given: Mapping[str, Any], place: model.Place, *keys: str) -> dict[str, float]:
         made: dict[str, float] = {}
@@ -199,17 +237,29 @@ def _method_fault(name: str) -> str | None:
     return None
 
 
-def _channel_fault(name: str) -> str | None:
+def _channel_fault(channel: model.Channel) -> str | None:
     """Why no channel can have this name or be matched by this glob, in words; None where one can."""
+    name = channel.name
     if not name:
         return "a channel's name cannot be empty"
     if "\0" in name:
         return "a channel's name cannot hold the character NUL"
+    if globs.is_pattern(name, channel.glob):
+        try:
+            globs.compile(name, channel.glob)
+        except globs.Malformed as error:
+            return f"not a glob: {error}"
+        return None
+    size = len(name.encode())
+    if size > channels.MAX_BYTES:
+        return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {channels.MAX_BYTES}"
+    return None
+
+
+def _reserved(name: str) -> str | None:
+    """Why JSON-RPC clients cannot hear a channel of this name, in words; None where they can."""
     if name.startswith(("rpc.", "$/")):
         return "names that begin with rpc. or $/ belong to the protocol: choose another"
     if name in channels.CLIENTS_OWN:
         return "client libraries use this name for an event of their own: choose another"
-    size = len(name.encode())
-    if not channels.is_glob(name) and size > channels.MAX_BYTES:
-        return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {channels.MAX_BYTES}"
     return None

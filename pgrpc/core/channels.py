@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pgrpc.core import jsontext
+from pgrpc.core import globs, jsontext
 
 MAX_BYTES = 63
 """NAMEDATALEN - 1 (https://www.postgresql.org/docs/current/sql-notify.html): PostgreSQL refuses longer names."""
@@ -22,28 +22,30 @@ SlowConsumer = Literal["close", "drop_oldest", "latest"]
 
 
 class Listed(Protocol):
-    """One entry of the whitelist, as the configuration has it. `name` is exact or a glob."""
+    """One entry of the whitelist, as the configuration has it. `name` is exact or a glob, in the dialect `glob`."""
 
     @property
     def name(self) -> str: ...
+    @property
+    def glob(self) -> globs.Syntax: ...
     @property
     def payload(self) -> Payload: ...
     @property
     def slow_consumer(self) -> SlowConsumer: ...
 
 
-def is_glob(name: str) -> bool:
-    return "*" in name
+def fault(name: str, *, verbatim: bool = False) -> str | None:
+    """Why nobody can listen to a channel of this exact name, in words; None where one can.
 
-
-def fault(name: str) -> str | None:
-    """Why nobody can listen to a channel of this exact name, in words; None where one can."""
+    verbatim: for a client to whom the name is a name and nothing else: PostgreSQL's own limits remain.
+    """
     if not name:
         return "a channel name cannot be empty"
-    if is_glob(name):
-        return "this is a pattern; ask for exact names"
-    if name.startswith(("rpc.", "$/")) or name in CLIENTS_OWN:
-        return "this name is reserved"
+    if not verbatim:
+        if globs.is_pattern(name):
+            return "this is a pattern; ask for exact names"
+        if name.startswith(("rpc.", "$/")) or name in CLIENTS_OWN:
+            return "this name is reserved"
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
@@ -71,23 +73,30 @@ class Rule:
 
 
 class Channels:
-    """The channels that can be heard. An exact name goes before globs; of globs the first in the file counts."""
+    """The channels that can be heard. An exact name goes before globs; of globs the first in the file counts.
+
+    Raises globs.Malformed.
+    """
 
     def __init__(self, listed: Iterable[Listed]) -> None:
         self._exact: dict[str, Rule] = {}
         self._globs: list[tuple[re.Pattern[str], Rule]] = []
         entries = tuple(listed)
         self.names = tuple(entry.name for entry in entries)
+        self.globs = frozenset(entry.name for entry in entries if globs.is_pattern(entry.name, entry.glob))
         for entry in entries:
             rule = Rule(entry.name, entry.payload, entry.slow_consumer)
-            if is_glob(entry.name):
-                self._globs.append((_pattern(entry.name), rule))
+            if entry.name in self.globs:
+                self._globs.append((globs.compile(entry.name, entry.glob), rule))
             else:
                 self._exact[entry.name] = rule
 
-    def rule(self, name: str) -> Rule | str:
-        """The rule of a channel that a client asks for, or why it cannot have it, in words for the client."""
-        refused = fault(name)
+    def rule(self, name: str, *, verbatim: bool = False) -> Rule | str:
+        """The rule of a channel that a client asks for, or why it cannot have it, in words for the client.
+
+        verbatim: as for `fault`.
+        """
+        refused = fault(name, verbatim=verbatim)
         if refused is not None:
             return refused
         if name in self._exact:
@@ -96,10 +105,3 @@ class Channels:
             if pattern.fullmatch(name):
                 return rule
         return "not allowed"
-
-
-def _pattern(glob: str) -> re.Pattern[str]:
-    """`*` stands for any characters but a dot, `**` for any."""
-    parts = re.split(r"(\*+)", glob)  # text and stars in turn
-    written = [re.escape(p) if i % 2 == 0 else "[^.]*" if p == "*" else ".*" for i, p in enumerate(parts)]
-    return re.compile("".join(written), re.DOTALL)

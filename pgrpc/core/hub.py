@@ -33,11 +33,28 @@ class Run:
     slow_consumer: channels.SlowConsumer = "close"
 
 
+Form = Callable[[str, channels.Rule], Callable[[str], str | None]]
+"""What a kind of subscriber gets: channel and rule -> what makes of a payload the text of a frame, or None for none."""
+
+
+def event(name: str, rule: channels.Rule) -> Callable[[str], str]:
+    """The form of JSON-RPC clients: notifications."""
+    quoted = jsontext.dump(name)
+    prefix = f'{{"jsonrpc":"2.0","method":{quoted},"params":{{"channel":{quoted},"payload":'
+    return lambda payload: f"{prefix}{rule.encode(payload)}}}}}"
+
+
+def verbatim(name: str, rule: channels.Rule) -> Callable[[str], str]:
+    """The form of raw clients: payloads as they are."""
+    return lambda payload: payload
+
+
 class Subscriber(Protocol):
     """A socket. Neither method may raise or wait. Subscribers are told apart by identity."""
 
-    raw: bool
-    """Payloads verbatim; otherwise JSON-RPC notifications."""
+    @property
+    def form(self) -> Form:
+        """Always the same: those of one form share what is made for it."""
 
     def deliver(self, run: Run) -> None: ...
 
@@ -64,21 +81,39 @@ class _Request:
 
 
 @dataclass(slots=True)
+class _Audience:
+    """The subscribers of one form."""
+
+    write: Callable[[str], str | None]
+    members: dict[Subscriber, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class _Channel:
+    name: str
     rule: channels.Rule
-    prefix: str
     listening: bool = False
     requests: list[_Request] = field(default_factory=list)
     reserved: dict[Subscriber, None] = field(default_factory=dict)
-    events: dict[Subscriber, None] = field(default_factory=dict)
-    raws: dict[Subscriber, None] = field(default_factory=dict)
+    audiences: dict[Form, _Audience] = field(default_factory=dict)
 
-    def subscribers(self, raw: bool) -> dict[Subscriber, None]:
-        return self.raws if raw else self.events
+    def add(self, subscriber: Subscriber) -> None:
+        form = subscriber.form
+        if form not in self.audiences:
+            self.audiences[form] = _Audience(form(self.name, self.rule))
+        self.audiences[form].members[subscriber] = None
+
+    def remove(self, subscriber: Subscriber) -> None:
+        self.reserved.pop(subscriber, None)
+        audience = self.audiences.get(subscriber.form)
+        if audience is not None:
+            audience.members.pop(subscriber, None)
+            if not audience.members:
+                del self.audiences[subscriber.form]
 
     @property
     def unused(self) -> bool:
-        return not (self.events or self.raws or self.reserved)
+        return not (self.audiences or self.reserved)
 
 
 class Hub:
@@ -96,9 +131,7 @@ class Hub:
         for name, rule in wanted.items():
             channel = self._channels.get(name)
             if channel is None:
-                quoted = jsontext.dump(name)
-                prefix = f'{{"jsonrpc":"2.0","method":{quoted},"params":{{"channel":{quoted},"payload":'
-                channel = self._channels[name] = _Channel(rule, prefix)
+                channel = self._channels[name] = _Channel(name, rule)
                 new.append(name)
             elif not (channel.listening or channel.requests):  # its LISTEN was lost: it may be refused at once
                 new.append(name)
@@ -117,7 +150,7 @@ class Hub:
             channel = self._channels.get(name)
             if channel is not None and subscriber in channel.reserved:
                 del channel.reserved[subscriber]
-                channel.subscribers(subscriber.raw)[subscriber] = None
+                channel.add(subscriber)
 
     def unsubscribe(self, subscriber: Subscriber, names: Iterable[str]) -> None:
         """Forget the subscriber on these channels, whether it hears them already or still waits."""
@@ -139,8 +172,9 @@ class Hub:
                 continue
             channel.listening = True
             if gap is not None:
-                for subscriber in (*channel.events, *channel.raws):
-                    told.setdefault(subscriber, []).append(name)
+                for audience in channel.audiences.values():
+                    for subscriber in audience.members:
+                        told.setdefault(subscriber, []).append(name)
         for subscriber, lost in told.items():
             subscriber.gap(lost, gap or "")
         for name in names:
@@ -165,25 +199,19 @@ class Hub:
                 self.refused(name, reason)
 
     def publish(self, batch: Iterable[Notification]) -> None:
-        """Hand each run of notifications to the channel's subscribers, encoded once for each kind of socket."""
+        """Hand each run of notifications to the channel's subscribers, encoded once for each form."""
         for name, run in groupby(batch, itemgetter(0)):
             channel = self._channels.get(name)
             if channel is None:
                 continue
             payloads = [payload for _, payload in run]
-            if channel.events:
-                messages = [f"{channel.prefix}{channel.rule.encode(payload)}}}}}" for payload in payloads]
-                self._deliver(channel.events, channel.rule, name, messages)
-            if channel.raws:
-                self._deliver(channel.raws, channel.rule, name, payloads)
-
-    def _deliver(
-        self, subscribers: dict[Subscriber, None], rule: channels.Rule, name: str, messages: Sequence[str]
-    ) -> None:
-        encoded = [frames.text(message) for message in messages]
-        run = Run(name, b"".join(encoded), encoded[-1], rule.slow_consumer)
-        for subscriber in list(subscribers):  # a copy: a delivery may end a subscription
-            subscriber.deliver(run)
+            for audience in list(channel.audiences.values()):  # copies: a delivery may end a subscription
+                encoded = [frames.text(text) for text in map(audience.write, payloads) if text is not None]
+                if not encoded:
+                    continue
+                made = Run(name, b"".join(encoded), encoded[-1], channel.rule.slow_consumer)
+                for subscriber in list(audience.members):
+                    subscriber.deliver(made)
 
     def _settle(self, name: str, channel: _Channel, result: str) -> None:
         requests, channel.requests = channel.requests, []
@@ -191,8 +219,7 @@ class Hub:
             request.settle(name, result)
 
     def _remove(self, name: str, channel: _Channel, subscriber: Subscriber) -> None:
-        channel.reserved.pop(subscriber, None)
-        channel.subscribers(subscriber.raw).pop(subscriber, None)
+        channel.remove(subscriber)
         if channel.unused and self._channels.get(name) is channel:
             del self._channels[name]
             self._unlisten(name)

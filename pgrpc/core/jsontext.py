@@ -20,6 +20,8 @@ _decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_reject_constant
 _checker = json.JSONDecoder(parse_float=len, parse_int=len, parse_constant=_reject_constant)
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _space = re.compile(r"[ \t\n\r]*")
+_token = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^ \t\n\r{}\[\],:"]+')
+_MAX_INDENT = 256
 
 
 def parse(text: str) -> Any:
@@ -60,6 +62,28 @@ def _dump_exact(value: Any) -> str:
         case list():
             return "[" + ",".join(map(_dump_exact, value)) + "]"
     return _encoder.encode(value)
+
+
+def indent(text: str) -> str:
+    """The same JSON text, one member or element a line, indented with tabs; everything but the white space untouched.
+
+    Raises ValueError where it is no JSON, or nested deeper than 256 levels: each level costs a tab in every line.
+    """
+    if not is_valid(text):
+        raise ValueError("not JSON")
+    written: list[str] = []
+    depth = 0
+    tokens = _token.findall(text)
+    for before, token in zip(["", *tokens], tokens, strict=False):
+        closes = token in ("}", "]")
+        depth -= closes
+        if (before in ("{", "[") and not closes) or (closes and before not in ("{", "[")) or before == ",":
+            written.append("\n" + "\t" * depth)
+        written.append(": " if token == ":" else token)
+        depth += token in ("{", "[")
+        if depth > _MAX_INDENT:
+            raise ValueError(f"nested deeper than {_MAX_INDENT} levels")
+    return "".join(written)
 
 
 def elements(text: str) -> Iterator[str]:

@@ -22,7 +22,7 @@ class Socket(Protocol):
 
     def end(self, code: errors.CloseCode, reason: str) -> None: ...
     def check_alive(self) -> bool:
-        """Ping it. False, and the connection is dropped, where it gave no sign of life since the last time."""
+        """Ping it. False, and the connection is dropped, where it has given no sign of life for too long."""
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class Context:
     observe: observe.Observer
     unready: Callable[[], dict[str, str]]
     """What is not ready, and why: {"database": "..."}; {} when all is."""
+    dialects: config.Dialects = field(default_factory=config.Dialects)
     sockets: set[Socket] = field(default_factory=set)
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False

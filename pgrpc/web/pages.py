@@ -11,7 +11,6 @@ from typing import Any
 from tornado.web import RequestHandler
 
 import pgrpc
-from pgrpc.core import channels
 from pgrpc.web import context
 
 _STATIC = resources.files(__package__) / "static"
@@ -85,7 +84,8 @@ class Surface(Page):
             ]
             first = forms[0] if forms else {"description": None, "params": None}
             functions.append({"method": method, **first, "overloads": forms[1:]})
-        rules = [{"name": name, "glob": channels.is_glob(name)} for name in self.shared.channels.names]
+        heard = self.shared.channels
+        rules = [{"name": name, "glob": name in heard.globs} for name in heard.names]
         surface = {"name": "pgrpc", "version": pgrpc.__version__, "functions": functions, "channels": rules}
         self.send(json.dumps(surface), "application/json")
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from pgrpc.core import errors
+from pgrpc.core import errors, hub
 from pgrpc.web import socket, tornado_fixes
 
 _PATIENCE = 5.0
@@ -16,7 +16,7 @@ _PATIENCE = 5.0
 
 
 class ListenSocket(socket.Socket):
-    raw = True
+    form = staticmethod(hub.verbatim)
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         # Tornado would answer 400 with its own words; the channel's rules refuse what is not UTF-8.

@@ -18,7 +18,7 @@ from tornado.web import Application, RedirectHandler
 
 from pgrpc import observe
 from pgrpc.core import errors
-from pgrpc.web import context, files, pages, relay, socket, tornado_fixes
+from pgrpc.web import context, dialects, files, pages, relay, socket, tornado_fixes
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -52,6 +52,7 @@ def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...
     at, at_front = re.escape(home), re.escape(front)
     names = "|".join(map(re.escape, pages.FILES))
     routes: list[tuple[Any, ...]] = [
+        *dialects.routes_before(shared),
         (_Upgrade(at), socket.RpcSocket, own),  # some clients know no path
         (rf"{at}rpc", socket.RpcSocket, own),
         (rf"{at}listen/([^/]*)", relay.ListenSocket, own),
@@ -67,6 +68,7 @@ def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...
     for target in dict.fromkeys((home, front)):
         if target != "/":
             routes.append((re.escape(target.rstrip("/")), RedirectHandler, {"url": target, "permanent": False}))
+    routes += dialects.routes_after(shared)
     if static:
         routes.append((rf"{at}(.*)", files.File, own))
     return routes
@@ -104,12 +106,13 @@ class Server:
         self._shared.observe(observe.Overloaded(f"{reason}; raise the limit of open files"))
 
     async def heartbeat(self) -> None:
-        """Ping every socket once in each interval, a few at a time; drop those that show no life. For ever.
+        """Ping every socket once in each interval, a few at a time; drop those that show no life in time. For ever.
 
         Tornado's own would close with 1000, which tells clients not to come back.
         """
         shared = self._shared
         pause = shared.server.ping_interval / _SLICES
+        patience = shared.server.ping_timeout or shared.server.ping_interval
         gone = 0
         while True:
             sockets = list(shared.sockets)
@@ -117,7 +120,7 @@ class Server:
             for start in range(0, _SLICES * size, size):
                 dropped = [s for s in sockets[start : start + size] if s in shared.sockets and not s.check_alive()]
                 if dropped:
-                    shared.observe(observe.Unresponsive(len(dropped), shared.server.ping_interval))
+                    shared.observe(observe.Unresponsive(len(dropped), patience))
                 await asyncio.sleep(pause)
             # What a connection leaves is a cycle, of Tornado's making. Python would gather these until they are a
             # quarter of all there is, and then hold up everybody for longer.

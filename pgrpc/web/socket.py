@@ -25,12 +25,15 @@ _TURN = 16
 class Socket(WebSocketHandler):
     """A client's connection, a subscriber of the hub."""
 
-    raw: bool
+    form: hub.Form
+    ping_data = b""
+    """What a ping carries; the client sends it back (RFC 6455 section 5.5.2)."""
 
     def initialize(self, shared: context.Context) -> None:
         self.shared = shared
         self.outbox = outbox.Outbox(shared.limits.send_buffer, self)
         self._alive = True
+        self._silent = 0.0
         self._progress = (0, 0)
         self._ended: tuple[errors.CloseCode, str] | None = None
         self._gone = False
@@ -40,7 +43,8 @@ class Socket(WebSocketHandler):
 
     def check_origin(self, origin: str) -> bool:
         """Asked only for another origin than our own."""
-        return origin.lower() in self.shared.server.allowed_origins
+        allowed = self.shared.server.allowed_origins
+        return "*" in allowed or origin.lower() in allowed
 
     def get_websocket_protocol(self) -> WebSocketProtocol | None:
         plain = super().get_websocket_protocol()
@@ -112,11 +116,16 @@ class Socket(WebSocketHandler):
 
     def check_alive(self) -> bool:
         # A client that is taking in a long reply cannot answer before it has it all: what it takes is a sign too.
+        server = self.shared.server
         if self._alive or self.outbox.progress != self._progress:
             self._alive = False
+            self._silent = 0.0
             self._progress = self.outbox.progress
+        else:
+            self._silent += server.ping_interval
+        if not self._silent or self._silent < (server.ping_timeout or server.ping_interval):
             with contextlib.suppress(WebSocketClosedError):
-                self.ping()
+                self.ping(self.ping_data)
             return True
         stream = self.ws_connection and self.ws_connection.stream
         if stream is not None:
@@ -151,7 +160,7 @@ class Socket(WebSocketHandler):
 class RpcSocket(Socket):
     """JSON-RPC 2.0."""
 
-    raw = False
+    form = staticmethod(hub.event)
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pgrpc.core import channels, jsontext
+from pgrpc.core import channels, globs, jsontext
 
 
 @dataclass(frozen=True)
@@ -12,6 +12,7 @@ class Entry:
     name: str
     payload: channels.Payload = "auto"
     slow_consumer: channels.SlowConsumer = "close"
+    glob: globs.Syntax = "dots"
 
 
 def listed(*names: str) -> channels.Channels:
@@ -97,9 +98,25 @@ def test_can_be_heard(name: str) -> None:
     assert rule_name(listed("**"), name) == "**"
 
 
-def test_glob() -> None:
-    assert channels.is_glob("a*b")
-    assert not channels.is_glob("a?[b]")
+@pytest.mark.parametrize("name", ["room.*", "**", "rpc.gap", "$/x", "open", "error"])
+def test_a_name_that_is_nothing_else_to_the_client(name: str) -> None:
+    assert channels.fault(name, verbatim=True) is None
+    assert isinstance(listed("**").rule(name, verbatim=True), channels.Rule)
+    for refused in ("", "a\0", "a\ud800", "a" * 64):
+        assert channels.fault(refused, verbatim=True) == channels.fault(refused)
+
+
+def test_globs_of_each_dialect() -> None:
+    of = channels.Channels([Entry("a?[b]"), Entry("c?", glob="posix"), Entry("d*"), Entry("e", glob="posix")])
+    assert of.globs == {"c?", "d*"}
+    assert [name for name in ("a?[b]", "c1", "d", "e") if not isinstance(of.rule(name), channels.Rule)] == []
+    assert [name for name in ("axb", "c?x", "c") if of.rule(name) != "not allowed"] == []
+    with pytest.raises(globs.Malformed):
+        listed_posix("[")
+
+
+def listed_posix(*names: str) -> channels.Channels:
+    return channels.Channels(Entry(name, glob="posix") for name in names)
 
 
 AS_IT_IS = [

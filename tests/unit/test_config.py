@@ -195,6 +195,34 @@ def test_base_path_begins_and_ends_with_a_slash(given: str, path: str) -> None:
     assert load(f"{DSN}server: {{base_path: {given}}}").server.base_path == path
 
 
+def test_any_origin() -> None:
+    assert load(f"{DSN}server: {{allowed_origins: ['*', http://A]}}").server.allowed_origins == ("*", "http://a")
+
+
+@pytest.mark.parametrize("on", ["", "true", "{}", "~"])
+def test_dialects(on: str) -> None:
+    text = f"{DSN}channels: {{events: }}\ndialects:\n  eventserv: {on}\n  psqlisten2websocket: {on}\n"
+    found = load(f"{text}  postgresql2websocket: false\n").dialects
+    assert found == config.Dialects(config.Eventserv(), None, config.Psqlisten2websocket())
+
+
+def test_what_dialects_say() -> None:
+    found = load(f"""{DSN}
+channels: {{"e*": {{glob: posix}}}}
+dialects:
+  eventserv: {{url_base: "https://h/x", assets: pages}}
+  psqlisten2websocket: {{channel: e.1}}
+""")
+    assert found.dialects.eventserv == config.Eventserv("https://h/x", Path("pages"))
+    assert found.dialects.psqlisten2websocket == config.Psqlisten2websocket("e.1")
+    assert found.channels == (config.Channel("e*", glob="posix"),)
+
+
+def test_clients_of_eventserv_may_hear_what_json_rpc_has_for_itself() -> None:
+    found = load(DSN + "channels: {error: , rpc.x: }\ndialects: {eventserv: }\n")
+    assert [channel.name for channel in found.channels] == ["error", "rpc.x"]
+
+
 # YAML
 
 
@@ -250,8 +278,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     [
         ("", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all"),
         ("# nothing\n", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all"),
-        ("- a\n", "1:1: must be a mapping of database, server, limits, functions and channels"),
-        ("text\n", "1:1: must be a mapping of database, server, limits, functions and channels"),
+        ("- a\n", "1:1: must be a mapping of database, server, limits, functions, channels and dialects"),
+        ("text\n", "1:1: must be a mapping of database, server, limits, functions, channels and dialects"),
         ("a:\n  b: 1\n\tc: 2\n", "3:1: a tab cannot indent YAML: use spaces"),
         ("a: [1\nb: 2\n", "2:2: not YAML: while parsing a flow sequence, expected ',' or ']', but got ':'"),
         ("a: b: c\n", "1:5: not YAML: mapping values are not allowed here"),
@@ -295,7 +323,7 @@ DURATION = "must be a duration: 500ms, 10s, 2m, 1h or a plain number of seconds"
 SIZE = "must be a size: 64KiB, 1MiB, 512B, 10kB or a plain number of bytes"
 ORIGIN = (
     "must be an origin: scheme://host or scheme://host:port in ASCII, without a path or a slash at its end, "
-    "such as https://app.example.com"
+    'such as https://app.example.com; or "*" for any'
 )
 BASE_PATH = 'must be a path of letters, digits, "-", "_", "." and "~" between single slashes, such as /api/'
 PORT = "must have a valid host, and a port of at most 65535"
@@ -306,6 +334,8 @@ OWN = "client libraries use this name for an event of their own: choose another"
 QUOTE = "must be text, not a number: put it in quotes"
 TOO_LONG = "has 64 bytes in UTF-8; PostgreSQL's limit for a channel's name is 63"
 CLIENTS_OWN = ("open", "close", "error", "max_reconnects_reached")
+ON_OFF = "must be true, false or a mapping (key: value)"
+UNHEARD = "this channel is not listed below channels: list it there, or name another"
 TWICE = "given twice, first in line"
 LONG_NAME = "é" * 32
 DSN_MISSING = "is missing: write for example dsn: ${DATABASE_URL}"
@@ -340,7 +370,7 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
     ("text", "expected"),
     [
         ("databse: {}\n", '2:1: databse: unknown key; did you mean "database"?'),
-        ("zzz: {}\n", "2:1: zzz: unknown key; known here: database, server, limits, functions, channels"),
+        ("zzz: {}\n", "2:1: zzz: unknown key; known here: database, server, limits, functions, channels, dialects"),
         ("server: []\n", "2:1: server: must be a mapping (key: value), not a list"),
         ("server:\n  Port: 1\n", '3:3: server.Port: unknown key; did you mean "port"?'),
         ('server:\n  port: "80"\n', "3:3: server.port: must be a whole number, not text: take the quotes away"),
@@ -358,7 +388,23 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("server:\n  base_path: /.\n", f"3:3: server.base_path: {BASE_PATH}"),
         ('server:\n  base_path: "/a\\n"\n', f"3:3: server.base_path: {BASE_PATH}"),
         ("server:\n  allowed_origins: '*'\n", "3:3: server.allowed_origins: must be a list, not text"),
-        ("server:\n  allowed_origins: ['*']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
+        ("dialects: {eventserv: 1}\n", f"2:12: dialects.eventserv: {ON_OFF}, not a number"),
+        ("dialects: {eventserv: {x: 1}}\n", "2:24: dialects.eventserv.x: unknown key; known here: url_base, assets"),
+        (
+            "dialects: {eventserv: {url_base: h}}\n",
+            "2:24: dialects.eventserv.url_base: must be a URL such as https://events.example.com, or empty",
+        ),
+        ("dialects: {psqlisten2websocket: }\n", f"2:12: dialects.psqlisten2websocket.channel: {UNHEARD}"),
+        (
+            "channels: {a: }\ndialects:\n  psqlisten2websocket: {channel: b}\n",
+            f"4:25: dialects.psqlisten2websocket.channel: {UNHEARD}",
+        ),
+        (
+            'channels: {"[": {glob: posix}}\ndialects: {psqlisten2websocket: }\n',
+            '2:12: channels."[": not a glob: a [ without its ]',
+        ),
+        ("channels: {error: {glob: posix}}\n", f"2:12: channels.error: {OWN}"),
+        ("server:\n  allowed_origins: ['*.a']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins:\n  - https://a\n  - https://b/\n", f"5:5: server.allowed_origins[1]: {ORIGIN}"),
         ("server:\n  allowed_origins: [a.example]\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins: [https://bücher.example]\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
@@ -793,7 +839,10 @@ def test_the_schema_describes_every_key() -> None:
 @pytest.mark.parametrize("section", ["functions", "channels"])
 @pytest.mark.parametrize("name", ["", "rpc.x", "$/x", "rpc", "open", "closed", "a\0", "a.b"])
 def test_editors_refuse_the_names_that_we_refuse(section: str, name: str) -> None:
-    fault = reader._method_fault(name) if section == "functions" else reader._channel_fault(name)
+    if section == "functions":
+        fault = reader._method_fault(name)
+    else:
+        fault = reader._channel_fault(config.Channel(name)) or reader._reserved(name)
     rule = {**schema.DOCUMENT["properties"][section], "additionalProperties": True}
     assert jsonschema.Draft202012Validator(rule).is_valid({name: None}) is (fault is None)
 
@@ -817,6 +866,7 @@ def test_the_example() -> None:
     assert found.limits == config.Limits()
     assert [function.method for function in found.functions] == ["add", "place_bid"]
     assert found.channels == (config.Channel("people"), config.Channel("room.*"))
+    assert found.dialects == config.Dialects()
     assert path.read_text().startswith("# yaml-language-server: $schema=schemas/config.schema.json\n")
 
 
@@ -825,9 +875,9 @@ def test_the_example_shows_every_key_with_a_comment() -> None:
     keys = {
         line.strip().partition(":")[0]: before.strip()
         for before, line in pairwise(lines)
-        if re.match(r" +[a-z_]+:", line)
+        if re.match(r" +[a-z0-9_]+:", line)
     }
-    for section in ("database", "server", "limits", "function", "channel"):
+    for section in ("database", "server", "limits", "function", "channel", "dialects"):
         for key in schema.definition(section)["properties"]:
             assert keys[key].startswith("#"), key
 

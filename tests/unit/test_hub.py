@@ -17,7 +17,7 @@ class Client:
     def __init__(self, log: list[Any], name: str = "client", raw: bool = False) -> None:
         self.log = log
         self.name = name
-        self.raw = raw
+        self.form: hub.Form = hub.verbatim if raw else hub.event
         self.runs: list[hub.Run] = []
         self.on_delivery: Callable[[], None] = lambda: None
 
@@ -33,7 +33,7 @@ class Client:
     def messages(self) -> list[Any]:
         """The texts of all frames so far; of JSON-RPC frames the values."""
         texts = [text for run in self.runs for text in unframed(run.data)]
-        return texts if self.raw else [json.loads(text) for text in texts]
+        return texts if self.form is hub.verbatim else [json.loads(text) for text in texts]
 
 
 def unframed(data: bytes) -> list[str]:
@@ -459,3 +459,31 @@ def test_the_words_of_a_gap() -> None:
         "method": "rpc.gap",
         "params": {"channels": ["a", 'b"'], "reason": "was away"},
     }
+
+
+def test_a_form_of_ones_own_is_made_once_for_all_and_may_leave_events_out(world: World) -> None:
+    made: list[str] = []
+
+    def longer(name: str, rule: channels.Rule) -> Callable[[str], str | None]:
+        def write(payload: str) -> str | None:
+            made.append(payload)
+            return f"{name}/{rule.name}: {payload}" if payload else None
+
+        return write
+
+    clients = []
+    for number in range(2):
+        client = world.client(str(number), raw=True)
+        client.form = longer
+        world.subscribe(client, "a")
+        clients.append(client)
+    raw = world.client("raw", raw=True)
+    world.subscribe(raw, "a")
+    world.hub.listening(["a"])
+    world.publish(("a", "1"), ("a", ""), ("a", "2"))
+    world.publish(("a", ""))
+    assert made == ["1", "", "2", ""]
+    for client in clients:
+        assert [text for run in client.runs for text in unframed(run.data)] == ["a/a: 1", "a/a: 2"]
+        assert len(client.runs) == 1
+    assert raw.messages == ["1", "", "2", ""]

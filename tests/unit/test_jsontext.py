@@ -153,3 +153,27 @@ def test_elements(text: str, sources: list[str]) -> None:
 )
 def test_member(text: str, source: str) -> None:
     assert jsontext.member(text, "id") == source
+
+
+@pytest.mark.parametrize(
+    ("text", "indented"),
+    [
+        pytest.param('{"a" : 1, "b":[true,null]}', '{\n\t"a": 1,\n\t"b": [\n\t\ttrue,\n\t\tnull\n\t]\n}', id="nested"),
+        pytest.param(" [\t{} , [ ] ]\n", "[\n\t{},\n\t[]\n]", id="empty ones stay in their line"),
+        pytest.param('{"a":{"b":[{}]}}', '{\n\t"a": {\n\t\t"b": [\n\t\t\t{}\n\t\t]\n\t}\n}', id="deeper"),
+        pytest.param('["{,}: [\\"]", "\\u00e9\\\\"]', '[\n\t"{,}: [\\"]",\n\t"\\u00e9\\\\"\n]', id="strings"),
+        pytest.param(f"[1.50,-0,1E400,{DIGITS}]", f"[\n\t1.50,\n\t-0,\n\t1E400,\n\t{DIGITS}\n]", id="numbers"),
+        pytest.param('{"a":1,"a":2}', '{\n\t"a": 1,\n\t"a": 2\n}', id="duplicates"),
+        pytest.param(' "a" ', '"a"', id="a string"),
+        pytest.param("null", "null", id="a word"),
+    ],
+)
+def test_indent(text: str, indented: str) -> None:
+    assert jsontext.indent(text) == indented
+    assert jsontext.indent(indented) == indented
+
+
+@pytest.mark.parametrize("text", ["", "hello", "{", "[1,]", '{"a":NaN}', DEEP, "[" * 257 + "]" * 257])
+def test_what_cannot_be_indented(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not JSON|nested deeper than 256 levels"):
+        jsontext.indent(text)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core import catalog, channels, effects, errors, hub, session
+from pgrpc.core import catalog, channels, effects, errors, globs, hub, session
 from tests.unit import building
 from tests.unit.building import argument, routine
 
@@ -28,6 +28,7 @@ class Entry:
     name: str
     payload: channels.Payload = "auto"
     slow_consumer: channels.SlowConsumer = "close"
+    glob: globs.Syntax = "dots"
 
 
 def make(**limits: Any) -> session.Session:
@@ -570,7 +571,7 @@ def test_an_idle_session_has_no_dictionary(client: session.Session) -> None:
 class Shell:
     """Performs a session's effects with a hub, as a socket does. `log` has the texts and the events, in order."""
 
-    raw = False
+    form = staticmethod(hub.event)
 
     def __init__(self, of: hub.Hub) -> None:
         self.hub = of

@@ -1,0 +1,13 @@
+"""pg_eventserv: /listen/{channel}, its redirects and its front page.
+
+Owns what that server does otherwise than ours. Must not know the other dialects.
+"""
+
+from typing import Any
+
+from pgrpc import config
+from pgrpc.web import context
+
+
+def routes(shared: context.Context, dialect: config.Eventserv) -> list[tuple[Any, ...]]:
+    return []
