@@ -8,6 +8,7 @@ anything that it configures works.
     ├── substitution    ${VAR}, ${file:PATH}
     ├── rules           the values against schemas/config.schema.json, in our own words
     ├── units           10s, 64KiB
+    ├── auth            which keys go together, and their files
     ├── schemafiles     the JSON Schemas that functions name (jsonfile reads one)
     └── faults          what was wrong so far
     model           the dataclasses
@@ -15,6 +16,7 @@ anything that it configures works.
 """
 
 from pgrpc.config.model import (
+    Auth,
     Channel,
     Config,
     Database,
@@ -32,6 +34,7 @@ from pgrpc.config.model import (
 from pgrpc.config.reader import load
 
 __all__ = [
+    "Auth",
     "Channel",
     "Config",
     "Database",

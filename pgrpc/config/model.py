@@ -105,6 +105,32 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Auth:
+    """Who a client is, told by a JSON Web Token. One of secret, public_key (PEM text) and jwks (address or file) is set.
+
+    algorithms: empty for those that the key is for. role_claim: the claims that lead to the role. roles: None for
+    those that the database grants to the login role. headers: in lower case. leeway, expiring: seconds.
+    """
+
+    secret: str | None = field(default=None, repr=False)
+    public_key: str | None = field(default=None, repr=False)
+    jwks: str | Path | None = None
+    algorithms: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    issuer: str | None = None
+    leeway: float = 30.0
+    role_claim: tuple[str, ...] = ("role",)
+    roles: tuple[str, ...] | None = None
+    anonymous_role: str | None = None
+    cookie: str | None = None
+    query_parameter: str | None = None
+    headers: tuple[str, ...] = ()
+    pre_request: str | None = None
+    expiring: float = 60.0
+    control_channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one connection, and all of them, may ask for. Sizes in bytes, times in seconds; None is no limit."""
 
@@ -186,11 +212,15 @@ class Dialects:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole file. schemas: uri -> document, for every file that a function's params reach."""
+    """The whole file. schemas: uri -> document, for every file that a function's params reach.
+
+    auth: None where nobody is asked who he is.
+    """
 
     path: Path
     database: Database
     server: Server = field(default_factory=Server)
+    auth: Auth | None = None
     limits: Limits = field(default_factory=Limits)
     functions: tuple[Function, ...] = ()
     channels: tuple[Channel, ...] = ()

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from pgrpc.config import faults, model, rules, schemafiles, substitution, units, yamltree
+from pgrpc.config import auth, faults, model, rules, schemafiles, substitution, units, yamltree
 from pgrpc.core import channels, globs
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -88,6 +88,7 @@ class _Builder:
             path=self._path,
             database=self._database(document.get("database") or {}),
             server=self._server(document.get("server") or {}),
+            auth=self._auth(document),
             limits=self._limits(document.get("limits") or {}),
             functions=tuple(self._function(name, entry or {}) for name, entry in functions.items()),
             channels=made,
@@ -100,7 +101,7 @@ class _Builder:
         if value is None:
             self._faults.add((), "is empty: it needs at least database.dsn; config.yaml.example shows all")
         elif not isinstance(value, dict):
-            self._faults.add((), "must be a mapping of database, server, limits, functions, channels and dialects")
+            self._faults.add((), "must be a mapping of database, server, auth, limits, functions, channels and dialects")
         else:
             return rules.check(value, self._faults)
         return {}
@@ -159,6 +160,14 @@ class _Builder:
         host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc
         usual = port is None or port == _DEFAULT_PORTS.get(parts.scheme)
         return f"{parts.scheme}://{host}" + ("" if usual else f":{port}")
+
+    def _auth(self, document: Mapping[str, Any]) -> model.Auth | None:
+        given = document.get("auth")
+        if given is None:
+            return None
+        times = self._seconds(given, ("auth",), "leeway", "expiring")
+        origins = (document.get("server") or {}).get("allowed_origins", ())
+        return auth.Auth(self._path.parent, self._faults).read(given, times, origins)
 
     def _limits(self, given: Mapping[str, Any]) -> model.Limits:
         sizes: dict[str, int] = {}

@@ -42,8 +42,9 @@ _VALIDATOR = _validator()
 def check(document: dict[str, Any], found: faults.Faults) -> dict[str, Any]:
     """The document without the values that do not fit; each of those is added to `found`."""
     for name in schema.DOCUMENT["properties"]:
-        if document.get(name) is None:  # a section whose every line is a comment
+        if document.get(name, {}) is None:  # a section whose every line is a comment
             document[name] = {}
+    document.setdefault("database", {})  # so that what it must have is told
     _retype(document, found)
     for error in _errors(document):
         for place, words in _told(error):

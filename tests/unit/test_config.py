@@ -19,6 +19,7 @@ from pgrpc.config import jsonfile, model, reader, rules, schema, units, yamltree
 
 ROOT = Path(__file__).parents[2]
 DSN = "database: {dsn: postgresql://h/d}\n"
+SECRET = "s3cret" * 6
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,7 @@ def test_defaults() -> None:
     assert found.database == config.Database("postgresql://h/d", None, 10, 10.0, 5.0)
     assert found.server == config.Server("127.0.0.1", 8080, "/", ())
     assert found.limits == config.Limits(65536, 32, 100, 128, 1048576, 33554432)
+    assert found.auth is None
     assert (found.functions, found.channels, dict(found.schemas)) == ((), (), {})
 
 
@@ -64,11 +66,13 @@ def test_defaults_of_the_schema_are_those_of_the_code() -> None:
 
     text = {"database": {"dsn": "x", **given("database")}}
     text |= {name: given(name) for name in ("server", "limits")}
+    text["auth"] = {**given("auth"), "secret": SECRET}
     text |= {"functions": {"f": given("function")}, "channels": {"c": given("channel")}}
     found = load(json.dumps(text))
     assert found.database == config.Database("x")
     assert found.server == config.Server()
     assert found.limits == config.Limits()
+    assert found.auth == config.Auth(secret=SECRET)
     assert found.functions == (config.Function("f", "f"),)
     assert found.channels == (config.Channel("c"),)
 
@@ -278,8 +282,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     [
         ("", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all"),
         ("# nothing\n", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all"),
-        ("- a\n", "1:1: must be a mapping of database, server, limits, functions, channels and dialects"),
-        ("text\n", "1:1: must be a mapping of database, server, limits, functions, channels and dialects"),
+        ("- a\n", "1:1: must be a mapping of database, server, auth, limits, functions, channels and dialects"),
+        ("text\n", "1:1: must be a mapping of database, server, auth, limits, functions, channels and dialects"),
         ("a:\n  b: 1\n\tc: 2\n", "3:1: a tab cannot indent YAML: use spaces"),
         ("a: [1\nb: 2\n", "2:2: not YAML: while parsing a flow sequence, expected ',' or ']', but got ':'"),
         ("a: b: c\n", "1:5: not YAML: mapping values are not allowed here"),
@@ -370,7 +374,7 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
     ("text", "expected"),
     [
         ("databse: {}\n", '2:1: databse: unknown key; did you mean "database"?'),
-        ("zzz: {}\n", "2:1: zzz: unknown key; known here: database, server, limits, functions, channels, dialects"),
+        ("zzz: {}\n", "2:1: zzz: unknown key; known here: database, server, auth, limits, functions, channels, dialects"),
         ("server: []\n", "2:1: server: must be a mapping (key: value), not a list"),
         ("server:\n  Port: 1\n", '3:3: server.Port: unknown key; did you mean "port"?'),
         ('server:\n  port: "80"\n', "3:3: server.port: must be a whole number, not text: take the quotes away"),
@@ -870,6 +874,14 @@ def test_the_example() -> None:
     assert path.read_text().startswith("# yaml-language-server: $schema=schemas/config.schema.json\n")
 
 
+def test_the_sections_of_the_example_that_are_comments() -> None:
+    text = (ROOT / "config.yaml.example").read_text()
+    begin = text.index("# auth:\n")
+    section = re.sub("^# ", "", text[begin : text.index("\n\n", begin)], flags=re.MULTILINE)
+    write("jwt.secret", SECRET)
+    assert load(DSN + section).auth == config.Auth(secret=SECRET)
+
+
 def test_the_example_shows_every_key_with_a_comment() -> None:
     lines = (ROOT / "config.yaml.example").read_text().splitlines()
     keys = {
@@ -877,7 +889,12 @@ def test_the_example_shows_every_key_with_a_comment() -> None:
         for before, line in pairwise(lines)
         if re.match(r" +[a-z0-9_]+:", line)
     }
-    for section in ("database", "server", "limits", "function", "channel", "dialects"):
+    keys |= {
+        line.strip("# ").partition(":")[0]: before.removeprefix("#").strip()
+        for before, line in pairwise(lines)
+        if re.match(r"#   [a-z_]+:", line)
+    }
+    for section in ("database", "server", "auth", "limits", "function", "channel", "dialects"):
         for key in schema.definition(section)["properties"]:
             assert keys[key].startswith("#"), key
 
