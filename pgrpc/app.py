@@ -95,6 +95,9 @@ async def _serve(
         unready,
         dialects=config.dialects,
     )
+    authenticator = await fitting.authenticator(config, observer)
+    if authenticator is not None:
+        shared.auth, shared.authenticate = config.auth, authenticator.authenticate
     try:
         web = server.Server(shared)
     except OSError as error:
@@ -108,6 +111,8 @@ async def _serve(
     for number in stop_on:
         loop.add_signal_handler(number, signals.put_nowait, number)
     tasks = [_task("database", calls.run()), _task("listener", events.run()), _task("heartbeat", web.heartbeat())]
+    if authenticator is not None:
+        tasks.append(_task("keys", authenticator.run()))
     if not known:
         tasks.append(_task("catalog", _learn(config, connector, functions, observer)))
     stop = _task("signals", signals.get())

@@ -1,14 +1,16 @@
-"""The command line: serve, demo, check.
+"""The command line: serve, demo, check, token.
 
 Owns arguments, exit statuses and what is printed. Must not know how anything is done.
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pgrpc
 from pgrpc import app, config, demo, fitting
@@ -22,7 +24,7 @@ INVALID = 78  # EX_CONFIG
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status (sysexits.h): 0, 78 the configuration is wrong, 69 to 71 it cannot be served."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    commands = ("serve", "demo", "check", *dropin.LOADERS)
+    commands = ("serve", "demo", "check", "token", *dropin.LOADERS)
     if not given or (given[0] not in commands and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")
     options = _parser().parse_args(given)
@@ -38,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for warning in found.warnings:
                 _LOG.warning("%s", warning)
             return app.run(found.config)
+        if options.command == "token":
+            return _token(config.load(options.config, os.environ), options)
         loaded = _load(options.config)
         if options.command == "check":
             fitting.check(loaded)
@@ -65,13 +69,55 @@ def _load(path: Path) -> config.Config:
         raise
 
 
+def _token(loaded: config.Config, options: argparse.Namespace) -> int:
+    """Print a token, and nothing else."""
+    from pgrpc.auth import issuing  # it takes long to import
+
+    claims = dict(options.claim)
+    if options.sub is not None:
+        claims["sub"] = options.sub
+    try:
+        if loaded.auth is None:
+            raise issuing.CannotIssue("is missing: there are no tokens without it")
+        token = issuing.issue(loaded.auth, claims, options.role, options.ttl)
+    except issuing.CannotIssue as error:
+        raise config.Invalid([f"{loaded.where(('auth',))}: {error}"]) from None
+    sys.stdout.write(f"{token}\n")
+    return 0
+
+
+def _duration(text: str) -> float:
+    try:
+        return config.seconds(float(text) if text.replace(".", "", 1).isdecimal() else text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _claim(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value as JSON where it is some, else as text."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError("must be NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pgrpc", description="A PostgreSQL database on a WebSocket.")
     parser.add_argument("--version", action="version", version=f"pgrpc {pgrpc.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     serve = commands.add_parser("serve", help="serve the database that the configuration names (the default)")
     check = commands.add_parser("check", help="say everything that is wrong with the configuration and its database")
-    for command in (serve, check):
+    token = commands.add_parser("token", help="print a token for development, signed with the configuration's secret")
+    token.add_argument("--role", help="the role that it names; none: the anonymous role")
+    token.add_argument("--sub", help="the subject: whose token it is")
+    token.add_argument("--ttl", type=_duration, default=3600.0, help="how long it is good: 90s, 10m, 1h (the default)")
+    token.add_argument(
+        "--claim", type=_claim, action="append", default=[], metavar="NAME=VALUE", help="another claim, JSON or text"
+    )
+    for command in (serve, check, token):
         command.add_argument("--config", type=Path, default=Path("config.yaml"), metavar="FILE", help="config.yaml")
     shown = commands.add_parser("demo", help="serve a PostgreSQL of its own, with examples to try")
     shown.add_argument("example", nargs="?", metavar="EXAMPLE", help="a folder of examples/; none: the front page")

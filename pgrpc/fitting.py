@@ -4,11 +4,16 @@ Owns the way from a fault in the core's words to a line of the file. Must not kn
 """
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pgrpc.config as configuration
+from pgrpc import observe
 from pgrpc.core import catalog, hub, whitelist
 from pgrpc.postgres import connecting, introspect, listener
+from pgrpc.web import fetching
+
+if TYPE_CHECKING:
+    from pgrpc.auth import authenticator as authenticating
 
 Fault = tuple[tuple[str, ...], str]
 """The keys that lead to a value of the file, and what is wrong with it."""
@@ -57,6 +62,28 @@ def connectors(config: configuration.Config) -> tuple[connecting.Connector, conn
     return made[0], made[1]
 
 
+async def authenticator(
+    config: configuration.Config, observer: observe.Observer
+) -> "authenticating.Authenticator | None":
+    """None where nobody is asked who he is. Raises config.Invalid where the file's keys are none."""
+    if config.auth is None:
+        return None
+    # Here, because PyJWT and cryptography take long to import.
+    from pgrpc.auth import authenticator as authenticating
+
+    if faults := await authenticating.faults(config.auth):
+        raise invalid(config, faults)
+    made = authenticating.Authenticator(config.auth, fetching.fetch, observer)
+    made.permit(config.auth.roles or ())
+    return made
+
+
+async def _key_faults(auth: configuration.Auth) -> list[Fault]:
+    from pgrpc.auth import authenticator as authenticating
+
+    return await authenticating.faults(auth, fetching.fetch)
+
+
 def check(config: configuration.Config) -> None:
     """Raises config.Invalid with everything wrong between the file and the database."""
 
@@ -64,6 +91,8 @@ def check(config: configuration.Config) -> None:
 
     async def look() -> None:
         for_calls, for_events = connectors(config)
+        if config.auth is not None:
+            faults.extend(await _key_faults(config.auth))
         try:
             await inspect(config, for_calls)
         except connecting.CannotConnect as error:

@@ -119,6 +119,39 @@ class EventsDropped:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRefused:
+    """reason: in our own words; it holds nothing of the token."""
+
+    address: str
+    reason: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, f"refused {self.address}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysDown:
+    """The key set cannot be had. known: keys of the last good one."""
+
+    reason: str
+    known: int
+
+    def line(self) -> tuple[int, str]:
+        still = (
+            f"the {self.known} keys of before stay in force" if self.known else "tokens are refused until it is there"
+        )
+        return logging.ERROR, f"the key set cannot be had, {still}; trying on: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysUp:
+    known: int
+
+    def line(self) -> tuple[int, str]:
+        return logging.INFO, f"the key set is there: {self.known} keys"
+
+
+@dataclass(frozen=True, slots=True)
 class Overloaded:
     """A limit of the whole server is reached."""
 
@@ -170,10 +203,10 @@ class Bug:
 
 Observation = (
     Serving | Unfit | DatabaseDown | DatabaseUp | PoolShort | ListenerDown | ListenerUp | ListenRefused | SlowClient
-    | EventsDropped | Overloaded | QueueFull | Unresponsive | Stopping | Bug
+    | EventsDropped | TokenRefused | KeysDown | KeysUp | Overloaded | QueueFull | Unresponsive | Stopping | Bug
 )  # fmt: skip
 
-_OF_MANY = (Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, Overloaded, QueueFull)
+_OF_MANY = (Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, TokenRefused, Overloaded, QueueFull)
 """What can happen to thousands of clients at one moment."""
 
 Observer = Callable[[Observation], None]

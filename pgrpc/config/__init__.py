@@ -32,6 +32,7 @@ from pgrpc.config.model import (
     Server,
 )
 from pgrpc.config.reader import load
+from pgrpc.config.units import seconds
 
 __all__ = [
     "Auth",
@@ -49,4 +50,5 @@ __all__ = [
     "SchemaFile",
     "Server",
     "load",
+    "seconds",
 ]

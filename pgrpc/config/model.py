@@ -106,7 +106,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """Who a client is, told by a JSON Web Token. One of secret, public_key (PEM text) and jwks (address or file) is set.
+    """Who a client is, told by a JSON Web Token. One of secret, public_key (PEM text), jwks (address or file) is set.
 
     algorithms: empty for those that the key is for. role_claim: the claims that lead to the role. roles: None for
     those that the database grants to the login role. headers: in lower case. leeway, expiring: seconds.

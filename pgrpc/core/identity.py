@@ -4,7 +4,7 @@ Owns the identity as a value. Must not know how a token is read or checked, nor 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -31,6 +31,10 @@ class Identity:
         """The claim `sub` (RFC 7519 section 4.1.2)."""
         found = self.claims.get("sub")
         return found if isinstance(found, str) else None
+
+    def having(self, settings: Mapping[str, str]) -> "Identity":
+        """The same with more settings."""
+        return replace(self, settings=MappingProxyType({**self.settings, **settings}))
 
 
 NOBODY = Identity()

@@ -38,8 +38,9 @@ class Session:
         functions: catalog.Catalog,
         listed: channels.Channels,
         limits: Limits,
-        client: identity.Identity = identity.NOBODY,
+        client: identity.Identity | None = identity.NOBODY,
     ) -> None:
+        """client: None is nobody yet, of whom nothing is taken."""
         self._client = client
         self._catalog = functions
         self._channels = listed
@@ -100,6 +101,10 @@ class Session:
         return last
 
     @property
+    def client(self) -> identity.Identity | None:
+        return self._client
+
+    @property
     def in_flight(self) -> int:
         return len(self._running or ())
 
@@ -111,6 +116,8 @@ class Session:
             wait = self._bucket.take(now)
             if wait:
                 return self._refuse(ticket, errors.RateLimited(round(wait, 3)))
+        if self._client is None:
+            return self._refuse(ticket, errors.Unauthenticated())
         try:
             match message.method:
                 case "rpc.on":
@@ -119,15 +126,15 @@ class Session:
                     return self._off(ticket, _names(message.params))
                 case "$/cancelRequest":
                     return self._cancel(ticket, message.params)
-            return self._call(ticket, self._catalog.bind(message.method, message.params))
+            return self._call(ticket, self._catalog.bind(message.method, message.params), self._client)
         except errors.RpcError as error:
             return self._refuse(ticket, error)
 
     # Calls
 
-    def _call(self, ticket: effects.Ticket, call: catalog.Call) -> list[effects.Effect]:
+    def _call(self, ticket: effects.Ticket, call: catalog.Call, caller: identity.Identity) -> list[effects.Effect]:
         limit = self._limits.calls_in_flight
-        execute = effects.Execute(ticket, call, self._client)
+        execute = effects.Execute(ticket, call, caller)
         if self._running is None:
             self._running = {}
         if len(self._running) < limit and not self._waiting:

@@ -4,7 +4,7 @@ Owns the seam: web knows the database only through `submit` and `cancel`.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +15,9 @@ Submit = Callable[[catalog.Call, identity.Identity, Hashable, Callable[[str | er
 """Make a call as somebody: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
 
 Cancel = Callable[[Any], None]
+
+Authenticate = Callable[[str | None], Awaitable[identity.Identity]]
+"""Who has this token, or has none. Raises errors.Unauthenticated, errors.Unavailable."""
 
 
 class Socket(Protocol):
@@ -38,6 +41,9 @@ class Context:
     unready: Callable[[], dict[str, str]]
     """What is not ready, and why: {"database": "..."}; {} when all is."""
     dialects: config.Dialects = field(default_factory=config.Dialects)
+    auth: config.Auth | None = None
+    authenticate: Authenticate | None = None
+    """None, both, where nobody is asked who he is."""
     sockets: set[Socket] = field(default_factory=set)
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False

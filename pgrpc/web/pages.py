@@ -11,7 +11,8 @@ from typing import Any
 from tornado.web import RequestHandler
 
 import pgrpc
-from pgrpc.web import context
+from pgrpc.core import errors
+from pgrpc.web import bearer, context
 
 _STATIC = resources.files(__package__) / "static"
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
@@ -54,6 +55,10 @@ class Page(RequestHandler):
         self.set_header("Content-Type", f"{content_type}; charset=utf-8")
         self.finish(content)
 
+    def refuse(self, status: int, reason: str) -> None:
+        self.set_status(status)
+        self.send(f"{reason}\n", "text/plain")
+
 
 class NotFound(Page):
     def prepare(self) -> None:
@@ -71,9 +76,20 @@ class Front(Page):
 
 
 class Surface(Page):
-    """What may be called and heard, for the front page."""
+    """What may be called and heard, for the front page: shown to whom the socket would take."""
 
-    def get(self) -> None:
+    async def get(self) -> None:
+        if self.shared.authenticate is not None:
+            try:
+                await self.shared.authenticate(bearer.authorization(self.request))
+            except errors.Unauthenticated as error:
+                self.set_header("WWW-Authenticate", bearer.challenge(None))
+                self.refuse(401, error.message)
+                return
+            except errors.Unavailable as error:
+                self.set_header("Retry-After", "1")
+                self.refuse(503, error.message)
+                return
         listed = self.shared.catalog
         functions = []
         for method in listed.methods:

@@ -17,6 +17,7 @@ _PATIENCE = 5.0
 
 class ListenSocket(socket.Socket):
     form = staticmethod(hub.verbatim)
+    token_in_address = True
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         # Tornado would answer 400 with its own words; the channel's rules refuse what is not UTF-8.

@@ -14,9 +14,9 @@ from typing import Any
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol
 
-from pgrpc import observe
-from pgrpc.core import effects, errors, frames, hub, jsonrpc, session
-from pgrpc.web import context, outbox, tornado_fixes
+from pgrpc import config, observe
+from pgrpc.core import effects, errors, frames, hub, identity, jsonrpc, session
+from pgrpc.web import bearer, context, outbox, tornado_fixes
 
 _TURN = 16
 """Frames of one client that are handled in a row: then the others get their turn."""
@@ -28,9 +28,15 @@ class Socket(WebSocketHandler):
     form: hub.Form
     ping_data = b""
     """What a ping carries; the client sends it back (RFC 6455 section 5.5.2)."""
+    token_in_address = False
+    """Whether the address may hold the token: only where clients have no other way."""
+    token_later = False
+    """Whether a client may come without a token and log in on the open socket."""
 
     def initialize(self, shared: context.Context) -> None:
         self.shared = shared
+        self.identity: identity.Identity | None = None if shared.authenticate else identity.NOBODY
+        """None: nobody yet."""
         self.outbox = outbox.Outbox(shared.limits.send_buffer, self)
         self._alive = True
         self._silent = 0.0
@@ -50,8 +56,46 @@ class Socket(WebSocketHandler):
         plain = super().get_websocket_protocol()
         return plain and tornado_fixes.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
 
-    def prepare(self) -> None:
-        self.refuse_over_limit()
+    def prepare(self) -> Awaitable[None] | None:
+        if self.refuse_over_limit() or self.shared.authenticate is None or tornado_fixes.is_cross_origin(self):
+            return None
+        return self._identify(self.shared.auth)
+
+    async def _identify(self, auth: config.Auth | None) -> None:
+        """Find out who the client is, or refuse it before the upgrade."""
+        assert auth is not None
+        token = None
+        try:
+            token = bearer.token(self.request, auth, address=self.token_in_address, listed=self.check_origin)
+            if token is None and auth.anonymous_role is None and self.token_later:
+                return
+            self.identity = await self.authenticate(token)
+            self.refuse_over_limit()  # others may have come while keys were fetched
+        except bearer.CookieFromElsewhere:
+            self._refuse_identity(403, "a cookie speaks only for pages of server.allowed_origins, and this is none")
+        except errors.Unauthenticated as error:
+            self.set_header("WWW-Authenticate", bearer.challenge(error.message if token else None))
+            self._refuse_identity(401, error.message)
+        except errors.Unavailable as error:
+            self.set_header("Retry-After", "1")
+            self._refuse_identity(503, error.message)
+
+    async def authenticate(self, token: str | None) -> identity.Identity:
+        """Who has this token and is at the other end. Raises errors.Unauthenticated, errors.Unavailable."""
+        assert self.shared.authenticate is not None
+        assert self.shared.auth is not None
+        found = await self.shared.authenticate(token)
+        return found.having(bearer.settings(self.request, self.shared.auth.headers))
+
+    def _refuse_identity(self, status: int, reason: str) -> None:
+        self.shared.observe(observe.TokenRefused(str(self.request.remote_ip), reason))
+        self.set_status(status)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{reason}\n")
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        """Never the one that holds the token."""
+        return bearer.SUBPROTOCOL if bearer.SUBPROTOCOL in subprotocols else None
 
     def refuse_over_limit(self) -> bool:
         """Refuse what is over the limits of connections, before the upgrade; whether it was."""
@@ -161,13 +205,32 @@ class RpcSocket(Socket):
     """JSON-RPC 2.0."""
 
     form = staticmethod(hub.event)
+    token_later = True
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)
-        self.session = session.Session(shared.catalog, shared.channels, shared.limits)
+        self.session = self._session()
+        self._login_by: asyncio.TimerHandle | None = None
         self._jobs: dict[effects.Ticket, Any] | None = None
         self._asked: deque[effects.Effect] | None = None  # while effects are performed: those that are still to be
         self._frames = 0
+
+    def _session(self) -> session.Session:
+        return session.Session(self.shared.catalog, self.shared.channels, self.shared.limits, self.identity)
+
+    async def _identify(self, auth: config.Auth | None) -> None:
+        await super()._identify(auth)
+        self.session = self._session()
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        super().open(*args, **kwargs)
+        if self.session.client is None and not self._gone:
+            patience = self.shared.limits.handshake_timeout
+            self._login_by = asyncio.get_running_loop().call_later(patience, self._not_logged_in)
+
+    def _not_logged_in(self) -> None:
+        if self.session.client is None:
+            self.end(errors.CloseCode.UNAUTHENTICATED, "no token came")
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         try:
@@ -185,6 +248,8 @@ class RpcSocket(Socket):
 
     def on_close(self) -> None:
         super().on_close()
+        if self._login_by is not None:
+            self._login_by.cancel()
         self._perform(self.session.close())
 
     def gap(self, channels: Sequence[str], reason: str) -> None:
