@@ -138,7 +138,7 @@ class KeysDown:
 
     def line(self) -> tuple[int, str]:
         still = (
-            f"the {self.known} keys of before stay in force" if self.known else "tokens are refused until it is there"
+            f"the {self.known} keys of before stay in force" if self.known else "no token is taken until it is there"
         )
         return logging.ERROR, f"the key set cannot be had, {still}; trying on: {self.reason}"
 

@@ -7,7 +7,7 @@ how a token came, nor which roles the database has: it is told by `permit`.
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +36,7 @@ class Authenticator:
         self._auth = auth
         self._clock = clock
         self._given = keys.given(auth)
+        self._taken = keys.taken(auth, self._given)
         self._set = None
         if auth.jwks is not None:
             source = _source(auth.jwks, fetch)
@@ -61,6 +62,7 @@ class Authenticator:
         if (auth.jwks is None) != (self._set is None):
             raise keys.BadKey("is of another kind than before: start the server anew")
         self._given = keys.given(auth)
+        self._taken = keys.taken(auth, self._given)
         self._forget()
         if self._set is not None:
             await self._set.renew()
@@ -85,16 +87,19 @@ class Authenticator:
 
     async def _verified(self, token: str, now: float) -> tokens.Claims:
         if self._set is None:
-            return tokens.verify(token, self._given, self._auth, now)
+            return self._verify(token, self._given, now)
         if not self._set.keys:
             await self._set.renewed()
         if not self._set.keys:
             raise errors.Unavailable("the keys that tokens are verified with cannot be had; try again")
         try:
-            return tokens.verify(token, self._set.keys, self._auth, now)
+            return self._verify(token, self._set.keys, now)
         except tokens.UnknownKey:
             await self._set.renewed()
-        return tokens.verify(token, self._set.keys, self._auth, now)
+        return self._verify(token, self._set.keys, now)
+
+    def _verify(self, token: str, known: Sequence[keys.Key], now: float) -> tokens.Claims:
+        return tokens.verify(token, known, self._taken, self._auth, now)
 
     def _of(self, claims: tokens.Claims) -> identity.Identity:
         if self._roles is None:

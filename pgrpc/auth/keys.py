@@ -47,6 +47,13 @@ class Key:
     id: str | None = None
 
 
+def taken(auth: config.Auth, given: Iterable[Key]) -> frozenset[str]:
+    """The algorithms that a token may be signed by, whatever keys a set has just now."""
+    if auth.jwks is not None:
+        return frozenset(auth.algorithms or _OF_SET)
+    return frozenset().union(*(key.algorithms for key in given))
+
+
 def fitting(keys: Iterable[Key], algorithm: str, kid: str | None) -> list[Key]:
     """Those that may have signed a token with this header."""
     return [key for key in keys if algorithm in key.algorithms and (kid is None or key.id in (kid, None))]

@@ -52,7 +52,6 @@ class KeySet:
         while True:
             self._wanted.clear()
             trying = self._trying = self._trying or loop.create_future()
-            self._next = loop.time() + _APART
             wait = _REFRESH
             if await self._try():
                 pause = _FIRST_PAUSE
@@ -66,7 +65,9 @@ class KeySet:
 
     async def renewed(self) -> None:
         """After the try that runs, or one more if there may be one already; at most some seconds later."""
-        if self._trying is None and asyncio.get_running_loop().time() >= self._next:
+        now = asyncio.get_running_loop().time()
+        if self._trying is None and now >= self._next:
+            self._next = now + _APART
             self._ask()
         await self._tried()
 

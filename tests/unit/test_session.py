@@ -637,3 +637,16 @@ def test_what_is_heard_in_the_end(methods: list[str], hears: bool, batch: bool, 
     assert shell.log[replies:] == (["people"] if hears else [])
     shell.receive(request("rpc.off", ["people"], id=9))
     assert shell.log[-1]["result"] == {"people": "ok" if hears else "not subscribed"}
+
+
+# Who
+
+
+def test_of_nobody_nothing_is_taken() -> None:
+    functions = building.functions({"add": building.function(ADD)})
+    nobody = session.Session(functions, channels.Channels([Entry("people")]), Limits(), None)
+    assert nobody.client is None
+    assert code(receive(nobody, request(id=1))) == (-32004, 1)
+    assert code(receive(nobody, request("rpc.on", ["people"], id=2))) == (-32004, 2)
+    assert code(receive(nobody, request("unknown", id=3))) == (-32004, 3)
+    assert nobody.close() == []
