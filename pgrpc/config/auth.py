@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pgrpc.config import faults, model
-from pgrpc.core import channels
+from pgrpc.core import channels, globs
 
 _KEYS = ("secret", "public_key", "jwks")
 _HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -123,7 +123,7 @@ def _is_here(host: str | None) -> bool:
 def _control_fault(name: str | None) -> str | None:
     if name is None:
         return None
-    if channels.is_glob(name):
+    if globs.is_pattern(name):
         return "must be one channel, without *"
     if "\0" in name:
         return "a channel's name cannot hold the character NUL"

@@ -101,7 +101,9 @@ class _Builder:
         if value is None:
             self._faults.add((), "is empty: it needs at least database.dsn; config.yaml.example shows all")
         elif not isinstance(value, dict):
-            self._faults.add((), "must be a mapping of database, server, auth, limits, functions, channels and dialects")
+            self._faults.add(
+                (), "must be a mapping of database, server, auth, limits, functions, channels and dialects"
+            )
         else:
             return rules.check(value, self._faults)
         return {}

@@ -321,6 +321,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 # Each fault at its place
 
+SECTIONS = "database, server, auth, limits, functions, channels, dialects"
 KNOWN = "known here: function, params, timeout, numbers, reset"
 NAMES = "names that begin with rpc. or $/ belong to the protocol: choose another"
 DURATION = "must be a duration: 500ms, 10s, 2m, 1h or a plain number of seconds"
@@ -374,7 +375,7 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
     ("text", "expected"),
     [
         ("databse: {}\n", '2:1: databse: unknown key; did you mean "database"?'),
-        ("zzz: {}\n", "2:1: zzz: unknown key; known here: database, server, auth, limits, functions, channels, dialects"),
+        ("zzz: {}\n", f"2:1: zzz: unknown key; known here: {SECTIONS}"),
         ("server: []\n", "2:1: server: must be a mapping (key: value), not a list"),
         ("server:\n  Port: 1\n", '3:3: server.Port: unknown key; did you mean "port"?'),
         ('server:\n  port: "80"\n', "3:3: server.port: must be a whole number, not text: take the quotes away"),
