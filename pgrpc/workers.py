@@ -141,6 +141,8 @@ class _Parent:
                 self._start(worker)
         if self._deadline is not None and self._deadline <= now:
             self._deadline = now + _IMPATIENCE
+            for worker in self._alive():
+                self._observe(observe.WorkerEnded(worker.number, f"process {worker.pid} does not end, and is killed"))
             self._signal(signal.SIGKILL)
 
     def _stop(self, number: signal.Signals) -> None:
