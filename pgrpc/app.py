@@ -8,14 +8,15 @@ import contextlib
 import gc
 import resource
 import signal
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pgrpc.config as configuration
 from pgrpc import fitting, loops, observe
-from pgrpc.core import catalog, channels, hub
+from pgrpc.core import catalog, channels, counts, hub
 from pgrpc.postgres import backoff, connecting, database, listener
-from pgrpc.web import context, server
+from pgrpc.web import context, listening, server
 
 CRASHED = 70  # EX_SOFTWARE
 CANNOT_BIND = 71  # EX_OSERR
@@ -24,8 +25,25 @@ _PATIENCE = 10.0
 """Seconds that calls in flight, and then sockets, have to end when stopping."""
 
 
+_TELL = 0.25
+"""Seconds between two times that one of several workers tells the others what is not ready in it."""
+
+
 class CannotServe(Exception):
     """The address cannot be served; str() says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several workers has in common with the others."""
+
+    sockets: listening.Sockets
+    """On which it listens."""
+    counts: counts.Counts
+    tell: Callable[[Mapping[str, str]], None]
+    """What is not ready here: {"database": "..."}."""
+    unready: Callable[[], Mapping[str, Any]]
+    """What is not ready in any of them."""
 
 
 def run(
@@ -34,15 +52,27 @@ def run(
     stop_on: Collection[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
     on_serving: Callable[[str], None] = lambda url: None,
     observer: observe.Observer = observe.log,
+    share: Share | None = None,
 ) -> int:
     """Serve until a signal of `stop_on`; the exit status. A second signal ends at once.
 
-    on_serving: called with the URL once connections are accepted.
+    on_serving: called with the URL once connections are accepted. share: where this is one of several workers.
     Raises config.Invalid where file and database do not fit, CannotServe where the address cannot be had.
     """
     _raise_limit_of_descriptors()
     with asyncio.Runner(loop_factory=loops.factory()) as runner:
-        return runner.run(_serve(config, stop_on, on_serving, observer))
+        return runner.run(_serve(config, stop_on, on_serving, observer, share))
+
+
+def bind(config: configuration.Server) -> list[listening.Sockets]:
+    """The listening sockets of each worker. Raises CannotServe."""
+    try:
+        return listening.bind(config.host, config.port, config.workers)
+    except OSError as error:
+        raise CannotServe(
+            f"cannot listen on {config.host} port {config.port}: {error.strerror or error}; "
+            "stop what uses it, or choose another server.port"
+        ) from error
 
 
 def _raise_limit_of_descriptors() -> None:
@@ -57,6 +87,7 @@ async def _serve(
     stop_on: Collection[signal.Signals],
     on_serving: Callable[[str], None],
     observer: observe.Observer,
+    share: Share | None,
 ) -> int:
     connector, listen_connector = fitting.connectors(config)
     functions = catalog.Catalog(entry.method for entry in config.functions)
@@ -83,6 +114,12 @@ async def _serve(
             states["database"] = "the functions are not known yet"
         return {part: reason for part, reason in states.items() if reason}
 
+    def unready_anywhere() -> Mapping[str, Any]:
+        if share is None:
+            return unready()
+        share.tell(unready())
+        return share.unready()
+
     shared = context.Context(
         config.server,
         config.limits,
@@ -92,19 +129,14 @@ async def _serve(
         calls.submit,
         calls.cancel,
         observer,
-        unready,
+        unready_anywhere,
+        share.counts if share else counts.Local(),
         dialects=config.dialects,
     )
     authenticator = await fitting.authenticator(config, observer)
     if authenticator is not None:
         shared.auth, shared.authenticate = config.auth, authenticator.authenticate
-    try:
-        web = server.Server(shared)
-    except OSError as error:
-        raise CannotServe(
-            f"cannot listen on {config.server.host} port {config.server.port}: {error.strerror or error}; "
-            "stop what uses it, or choose another server.port"
-        ) from error
+    web = server.Server(shared, share.sockets if share else bind(config.server)[0])
 
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -115,6 +147,8 @@ async def _serve(
         tasks.append(_task("keys", authenticator.run()))
     if not known:
         tasks.append(_task("catalog", _learn(config, connector, functions, observer)))
+    if share is not None:
+        tasks.append(_task("state", _tell(share, unready)))
     stop = _task("signals", signals.get())
     gc.collect()
     gc.freeze()  # what is here now stays: later collections need not look at it
@@ -144,6 +178,12 @@ async def _serve(
 async def _stop(calls: database.Database, web: server.Server) -> None:
     await calls.drain(_PATIENCE)
     await web.close(_PATIENCE)
+
+
+async def _tell(share: Share, unready: Callable[[], Mapping[str, str]]) -> None:
+    while True:
+        share.tell(unready())
+        await asyncio.sleep(_TELL)
 
 
 async def _learn(

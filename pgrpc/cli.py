@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pgrpc
-from pgrpc import app, config, demo, fitting
+from pgrpc import app, config, demo, fitting, workers
 from pgrpc.config import dropin
 
 _LOG = logging.getLogger("pgrpc")
@@ -28,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or (given[0] not in commands and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")
     options = _parser().parse_args(given)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("tornado").setLevel(logging.WARNING)  # below that it has a line for each client's mistake
+    _log_to_stderr("%(asctime)s %(levelname)s %(message)s")
     try:
         if options.command == "demo":
             return demo.run(options.example, host=options.host, port=options.port, data=options.data)
@@ -46,13 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "check":
             fitting.check(loaded)
             return 0
-        return app.run(loaded)
+        if loaded.server.workers > 1:
+            _log_to_stderr("%(asctime)s %(process)d %(levelname)s %(message)s")
+        return workers.run(loaded)
     except config.Invalid as error:
         sys.stderr.write("".join(f"{fault}\n" for fault in error.faults))
         return INVALID
     except app.CannotServe as error:
         sys.stderr.write(f"{error}\n")
         return app.CANNOT_BIND
+
+
+def _log_to_stderr(form: str) -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=form, force=True)
+    logging.getLogger("tornado").setLevel(logging.WARNING)  # below that it has a line for each client's mistake
 
 
 def _load(path: Path) -> config.Config:

@@ -191,6 +191,43 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerServing:
+    """One of several processes."""
+
+    number: int
+    process: int
+
+    def line(self) -> tuple[int, str]:
+        return logging.INFO, f"worker {self.number} serves: process {self.process}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEnded:
+    """wait: seconds until it is replaced; None where it is not. faults: what it found wrong with the configuration."""
+
+    number: int
+    reason: str
+    wait: float | None = None
+    faults: Sequence[str] = ()
+
+    def line(self) -> tuple[int, str]:
+        words = f"worker {self.number}: {self.reason}"
+        if self.wait is not None:
+            words += f"; another is started in {self.wait:.2f} s, the other workers go on"
+        if self.faults:
+            words += "; tried again until the database fits the file:\n" + "\n".join(self.faults)
+        return logging.ERROR, words
+
+
+@dataclass(frozen=True, slots=True)
+class ParentEnded:
+    """The process that looks after the workers."""
+
+    def line(self) -> tuple[int, str]:
+        return logging.CRITICAL, "the parent process has ended, so this worker stops too"
+
+
+@dataclass(frozen=True, slots=True)
 class Bug:
     """A fault of our own. The exception is logged with its traceback, which names code, not data."""
 
@@ -203,7 +240,8 @@ class Bug:
 
 Observation = (
     Serving | Unfit | DatabaseDown | DatabaseUp | PoolShort | ListenerDown | ListenerUp | ListenRefused | SlowClient
-    | EventsDropped | TokenRefused | KeysDown | KeysUp | Overloaded | QueueFull | Unresponsive | Stopping | Bug
+    | EventsDropped | TokenRefused | KeysDown | KeysUp | Overloaded | QueueFull | Unresponsive | Stopping
+    | WorkerServing | WorkerEnded | ParentEnded | Bug
 )  # fmt: skip
 
 _OF_MANY = (Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, TokenRefused, Overloaded, QueueFull)

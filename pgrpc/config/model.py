@@ -92,6 +92,7 @@ class Server:
 
     ping_interval: seconds. ping_timeout: seconds that a sign of life may take; None: ping_interval. relay_on_gap: what
     becomes of raw sockets when events may have been lost. static: the folder of the user's own pages, absolute.
+    workers: processes that share the port.
     """
 
     host: str = "127.0.0.1"
@@ -102,6 +103,7 @@ class Server:
     ping_timeout: float | None = None
     relay_on_gap: Literal["close", "keep"] = "close"
     static: Path | None = None
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class _Builder:
         )
 
     def _server(self, given: Mapping[str, Any]) -> model.Server:
-        made: dict[str, Any] = {**given, **_whole(given, "port")}
+        made: dict[str, Any] = {**given, **_whole(given, "port", "workers")}
         made |= self._seconds(given, ("server",), "ping_interval", "ping_timeout")
         if "base_path" in given:
             middle = given["base_path"].strip("/")

@@ -4,12 +4,12 @@ Owns the seam: web knows the database only through `submit` and `cancel`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pgrpc import config, observe
-from pgrpc.core import catalog, channels, errors, hub, identity
+from pgrpc.core import catalog, channels, counts, errors, hub, identity
 
 Submit = Callable[[catalog.Call, identity.Identity, Hashable, Callable[[str | errors.RpcError], None]], Any]
 """Make a call as somebody: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
@@ -38,8 +38,10 @@ class Context:
     submit: Submit
     cancel: Cancel
     observe: observe.Observer
-    unready: Callable[[], dict[str, str]]
-    """What is not ready, and why: {"database": "..."}; {} when all is."""
+    unready: Callable[[], Mapping[str, Any]]
+    """What is not ready, and why: {"database": "..."}, of several workers {"worker 1": {...}}; {} when all is."""
+    counts: counts.Counts
+    """Of open sockets: in all, and of each client address; kept only where there is a limit."""
     dialects: config.Dialects = field(default_factory=config.Dialects)
     auth: config.Auth | None = None
     authenticate: Authenticate | None = None
@@ -48,5 +50,3 @@ class Context:
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
     """No more sockets are taken."""
-    addresses: dict[str, int] = field(default_factory=dict)
-    """Open sockets of each client address; kept only where there is a limit."""

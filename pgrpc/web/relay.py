@@ -50,7 +50,7 @@ class ListenSocket(socket.Socket):
             except TimeoutError:
                 result = "unavailable: the database does not answer"
             if result == "ok":
-                if self.refuse_over_limit():  # others have come while LISTEN was on its way
+                if self.refuse_if_stopping():  # which may have begun while LISTEN was on its way
                     return
                 await super().get(*args, **kwargs)  # returns when the socket is closed
             else:

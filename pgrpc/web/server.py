@@ -12,13 +12,12 @@ from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
-from tornado.netutil import bind_sockets
 from tornado.routing import PathMatches
 from tornado.web import Application, RedirectHandler
 
 from pgrpc import observe
 from pgrpc.core import errors
-from pgrpc.web import context, dialects, files, pages, relay, socket, tornado_fixes
+from pgrpc.web import context, dialects, files, listening, pages, relay, socket, tornado_fixes
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -75,7 +74,9 @@ def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...
 
 
 class Server:
-    def __init__(self, shared: context.Context) -> None:
+    """sockets: the listening ones, which are its own from now on."""
+
+    def __init__(self, shared: context.Context, sockets: listening.Sockets) -> None:
         self._shared = shared
         own: dict[str, Any] = {"shared": shared}
         self._http = HTTPServer(
@@ -90,7 +91,7 @@ class Server:
             idle_connection_timeout=shared.limits.handshake_timeout,  # until a request's headers are complete
             body_timeout=shared.limits.handshake_timeout,
         )
-        self._sockets = bind_sockets(shared.server.port, shared.server.host, backlog=4096)
+        self._sockets = sockets
 
     @property
     def url(self) -> str:
@@ -100,6 +101,7 @@ class Server:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}{self._shared.server.base_path}"
 
     def start(self) -> None:
+        listening.listen(self._sockets)
         tornado_fixes.accept(self._http, self._sockets, self._no_descriptor)
 
     def _no_descriptor(self, reason: str) -> None:
@@ -132,6 +134,7 @@ class Server:
 
     def stop_accepting(self) -> None:
         self._shared.stopping = True
+        listening.pause(self._sockets)  # closing is not enough where another process keeps them open
         self._http.stop()
 
     async def close(self, patience: float) -> None:

@@ -43,6 +43,7 @@ class Socket(WebSocketHandler):
         self._progress = (0, 0)
         self._ended: tuple[errors.CloseCode, str] | None = None
         self._gone = False
+        self._places: tuple[str, ...] = ()  # what it counts as
 
     def set_default_headers(self) -> None:
         self.set_header("Server", "pgrpc")
@@ -57,7 +58,13 @@ class Socket(WebSocketHandler):
         return plain and tornado_fixes.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
 
     def prepare(self) -> Awaitable[None] | None:
-        if self.refuse_over_limit() or self.shared.authenticate is None or tornado_fixes.is_cross_origin(self):
+        """Before the upgrade: refuse what is over the limits of connections, and find out who it is."""
+        if self.refuse_if_stopping():
+            return None
+        if reason := self._take_places():
+            self._overloaded(reason)
+            return None
+        if self.shared.authenticate is None or tornado_fixes.is_cross_origin(self):
             return None
         return self._identify(self.shared.auth)
 
@@ -70,7 +77,7 @@ class Socket(WebSocketHandler):
             if token is None and auth.anonymous_role is None and self.token_later:
                 return
             self.identity = await self.authenticate(token)
-            self.refuse_over_limit()  # others may have come while keys were fetched
+            self.refuse_if_stopping()
         except bearer.CookieFromElsewhere:
             self._refuse_identity(403, "a cookie speaks only for pages of server.allowed_origins, and this is none")
         except errors.Unauthenticated as error:
@@ -97,22 +104,28 @@ class Socket(WebSocketHandler):
         """Never the one that holds the token."""
         return bearer.SUBPROTOCOL if bearer.SUBPROTOCOL in subprotocols else None
 
-    def refuse_over_limit(self) -> bool:
-        """Refuse what is over the limits of connections, before the upgrade; whether it was."""
-        limits = self.shared.limits
-        address = str(self.request.remote_ip)
+    def refuse_if_stopping(self) -> bool:
         if self.shared.stopping:
             self._overloaded("the server is stopping")
-        elif limits.connections is not None and len(self.shared.sockets) >= limits.connections:
-            self._overloaded("the server has as many connections as it may")
-        elif (
-            limits.connections_per_address is not None
-            and self.shared.addresses.get(address, 0) >= limits.connections_per_address
+        return self.shared.stopping
+
+    def _take_places(self) -> str | None:
+        """Count this one, until it is finished or closed; or why it cannot be."""
+        limits = self.shared.limits
+        for key, most, reason in (
+            (f"address {self.request.remote_ip}", limits.connections_per_address, "this address"),
+            ("all", limits.connections, "the server"),
         ):
-            self._overloaded("this address has as many connections as it may")
-        else:
-            return False
-        return True
+            if most is not None:
+                if not self.shared.counts.take(key, most):
+                    return f"{reason} has as many connections as it may"
+                self._places += (key,)
+        return None
+
+    def _give_places_back(self) -> None:
+        places, self._places = self._places, ()
+        for key in places:
+            self.shared.counts.give_back(key)
 
     def _overloaded(self, reason: str) -> None:
         self.shared.observe(observe.Overloaded(reason))
@@ -129,28 +142,21 @@ class Socket(WebSocketHandler):
         self.set_nodelay(True)
         self.shared.sockets.add(self)
         self.shared.no_sockets.clear()
-        if self.shared.limits.connections_per_address is not None:
-            address = str(self.request.remote_ip)
-            self.shared.addresses[address] = self.shared.addresses.get(address, 0) + 1
         self.outbox.open(protocol.stream)
         if self._ended is not None:  # before the handshake was done: it could not be told then
             self.close(*self._ended)
 
+    def on_finish(self) -> None:
+        if self.get_status() != 101:  # otherwise it is only beginning
+            self._give_places_back()
+
     def on_close(self) -> None:
         self._gone = True
         self.outbox.close()
-        if self in self.shared.sockets:
-            self.shared.sockets.remove(self)
-            self._leave_address()
+        self._give_places_back()
+        self.shared.sockets.discard(self)
         if not self.shared.sockets:
             self.shared.no_sockets.set()
-
-    def _leave_address(self) -> None:
-        address = str(self.request.remote_ip)
-        if address in self.shared.addresses:
-            self.shared.addresses[address] -= 1
-            if not self.shared.addresses[address]:
-                del self.shared.addresses[address]
 
     def deliver(self, run: hub.Run) -> None:
         self.outbox.event(run)

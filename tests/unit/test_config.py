@@ -384,6 +384,8 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("server:\n  port: 8.5\n", "3:3: server.port: must be a whole number, not a number"),
         ("server:\n  port: true\n", "3:3: server.port: must be a whole number, not a boolean"),
         ("server:\n  port: 65536\n", "3:3: server.port: must be at most 65535"),
+        ("server:\n  workers: 0\n", "3:3: server.workers: must be at least 1"),
+        ("server:\n  workers: 257\n", "3:3: server.workers: must be at most 256"),
         ("server:\n  port: -1\n", "3:3: server.port: must be at least 0"),
         ("server:\n  host: 0\n", "3:3: server.host: must be text, not a number: put it in quotes"),
         ("server:\n  host: ''\n", "3:3: server.host: must not be empty"),

@@ -1,0 +1,155 @@
+"""What the workers of one server share: counts, and what is not ready in each. Memory that is made before they fork.
+
+Owns the memory and its layout. Must not know what is counted or told, nor how workers are started. Each worker writes
+only what is its own; whoever supervises them wipes that when a worker has died.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import mmap
+import os
+import secrets
+import struct
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+
+_BUCKETS = 1024
+_WAYS = 64
+"""A key may be in any of so many slots of one bucket. With 32,768 keys at once one in five million is full."""
+
+_SLOTS = _BUCKETS * _WAYS
+
+_LOCK_TRIES = 50
+_LOCK_PAUSE = 0.001
+"""Seconds. What is done under the lock takes microseconds: who holds it longer has been stopped by somebody."""
+
+STALE = 5.0
+"""Seconds after which a worker that has told nothing does not count as ready."""
+
+_RECORD = 16 * 1024
+_REASONS = 1200
+"""Characters of all reasons of a worker that are told: escaped, each may be 12 bytes."""
+
+_CHECKSUM = 4
+_HEADER = struct.Struct("dI")
+"""What follows the checksum: when it was told, and the size of the text after it."""
+
+_READ_TRIES = 10
+
+
+class Counts:
+    """core.counts.Counts for several processes: a table in shared memory, with a column for each of them.
+
+    A slot holds a keyed digest and a count of each worker. One whose counts are all 0 is free for another key. Only
+    taking needs the lock: what was taken keeps its slot until it is given back, and only its worker's count changes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._digests = memoryview(mmap.mmap(-1, _SLOTS * 8)).cast("Q")
+        self._counts = memoryview(mmap.mmap(-1, _SLOTS * 4 * workers)).cast("I")
+        self._secret = secrets.token_bytes(16)  # so that nobody can choose keys that share a bucket
+        # Held by a process, not by what it inherited; let go of by the kernel when it dies: fcntl(2).
+        self._lock = os.memfd_create("pgrpc") if sys.platform == "linux" else tempfile.mkstemp()[0]
+        self._column = 0
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+    def use(self, worker: int) -> None:
+        """From now on count as this worker."""
+        self._column = worker * _SLOTS
+
+    def take(self, key: str, most: int) -> bool:
+        """As in core.counts; also False where the table has no room for the key, or the lock is not to be had."""
+        digest, bucket = self._place(key)
+        with self._locked() as locked:
+            slot = self._find(digest, bucket) if locked else None
+            if slot is None and locked:
+                slot = next((free for free in bucket if not self._total(free)), None)
+            if slot is None or self._total(slot) >= most:
+                return False
+            self._digests[slot] = digest
+            self._counts[self._column + slot] += 1
+            return True
+
+    def give_back(self, key: str) -> None:
+        slot = self._find(*self._place(key))
+        assert slot is not None, "it was never taken"
+        self._counts[self._column + slot] -= 1
+
+    def wipe(self, worker: int) -> None:
+        """Its process is no more, and holds nothing."""
+        column = worker * _SLOTS
+        self._counts[column : column + _SLOTS] = memoryview(bytes(_SLOTS * 4)).cast("I")
+
+    def _place(self, key: str) -> tuple[int, range]:
+        digest = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, key=self._secret).digest())
+        first = digest % _BUCKETS * _WAYS
+        return digest, range(first, first + _WAYS)
+
+    def _find(self, digest: int, bucket: range) -> int | None:
+        try:
+            return bucket[self._digests[bucket.start : bucket.stop].tolist().index(digest)]
+        except ValueError:
+            return None
+
+    def _total(self, slot: int) -> int:
+        return sum(self._counts[slot::_SLOTS])
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[bool]:
+        """Whether the lock was had. Not waited for without end: one stopped process must not stop the others."""
+        for _ in range(_LOCK_TRIES):
+            try:
+                fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(_LOCK_PAUSE)
+                continue
+            try:
+                yield True
+            finally:
+                fcntl.lockf(self._lock, fcntl.LOCK_UN)
+            return
+        yield False
+
+
+class States:
+    """What is not ready in each worker, and why: {"database": "..."}."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = range(workers)
+        self._memory = mmap.mmap(-1, _RECORD * workers)
+
+    def tell(self, worker: int, unready: Mapping[str, str]) -> None:
+        """To be told again before it is STALE, changed or not."""
+        room = _REASONS // max(1, len(unready))
+        text = json.dumps({part: reason[:room] for part, reason in unready.items()}).encode()
+        told = _HEADER.pack(time.monotonic(), len(text)) + text
+        record = zlib.crc32(told).to_bytes(_CHECKSUM) + told
+        self._memory[_RECORD * worker : _RECORD * worker + len(record)] = record
+
+    def wipe(self, worker: int) -> None:
+        """Its process is no more, and is not ready."""
+        self._memory[_RECORD * worker : _RECORD * worker + _CHECKSUM + _HEADER.size] = bytes(_CHECKSUM + _HEADER.size)
+
+    def unready(self) -> dict[str, dict[str, str]]:
+        """Of each worker that is not ready: {"worker 1": {"database": "..."}}."""
+        found = {f"worker {worker}": self._read(worker) for worker in self._workers}
+        return {worker: reasons for worker, reasons in found.items() if reasons}
+
+    def _read(self, worker: int) -> dict[str, str]:
+        for _ in range(_READ_TRIES):  # it may be writing just now
+            record = self._memory[_RECORD * worker : _RECORD * (worker + 1)]
+            told_at, size = _HEADER.unpack_from(record, _CHECKSUM)
+            told = record[_CHECKSUM : _CHECKSUM + _HEADER.size + size]
+            if zlib.crc32(told) == int.from_bytes(record[:_CHECKSUM]):
+                if time.monotonic() - told_at > STALE:
+                    break
+                unready: dict[str, str] = json.loads(told[_HEADER.size :])
+                return unready
+        return {"process": "does not answer"}

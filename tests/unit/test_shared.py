@@ -1,0 +1,152 @@
+"""Counts and states in memory that processes share."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pgrpc import shared
+
+# Python 3.12 warns of forking where there are threads, which other tests may have left. Ours do little after it.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+@pytest.fixture
+def counts() -> Iterator[shared.Counts]:
+    made = shared.Counts(2)
+    yield made
+    made.close()
+
+
+def child(work: Callable[[], object]) -> int:
+    """Start a process that works, and then ends with status 0."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return pid
+
+
+def finished(pid: int) -> bool:
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_limit_holds_over_all(counts: shared.Counts) -> None:
+    counts.use(0)
+    assert counts.take("a", 3)
+    counts.use(1)
+    assert counts.take("a", 3)
+    assert counts.take("a", 3)
+    assert not counts.take("a", 3)
+    assert counts.take("b", 3), "each key has a count of its own"
+    counts.give_back("a")
+    counts.use(0)
+    assert [counts.take("a", 3), counts.take("a", 3)] == [True, False]
+
+
+def test_processes_that_take_at_the_same_time_get_no_more_than_there_are(counts: shared.Counts) -> None:
+    begin, go = os.pipe()
+    taken, report = os.pipe()
+
+    def work(worker: int) -> None:
+        counts.use(worker)
+        os.read(begin, 1)
+        for _ in range(500):
+            if counts.take("a", 700):
+                os.write(report, b"x")
+            if counts.take("other", 1):
+                counts.give_back("other")
+
+    pids = [child(lambda worker=worker: work(worker)) for worker in range(2)]  # type: ignore[misc]
+    os.write(go, b"12")
+    assert all([finished(pid) for pid in pids])
+    assert len(os.read(taken, 2000)) == 700
+    assert not counts.take("a", 700)
+    assert counts.take("other", 1)
+    for end in (begin, go, taken, report):
+        os.close(end)
+
+
+def test_what_a_dead_worker_held_is_free_again(counts: shared.Counts) -> None:
+    def work() -> None:
+        counts.use(1)
+        assert counts.take("a", 3)
+        assert counts.take("a", 3)
+
+    assert counts.take("a", 3)
+    assert finished(child(work))
+    assert not counts.take("a", 3)
+    counts.wipe(1)
+    assert [counts.take("a", 3), counts.take("a", 3), counts.take("a", 3)] == [True, True, False]
+
+
+def test_a_place_in_the_table_is_used_again(counts: shared.Counts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "_BUCKETS", 1)
+    keys = [str(number) for number in range(shared._WAYS)]
+    assert all(counts.take(key, 1) for key in keys)
+    assert not counts.take("one more", 1), "there is no room: refused, not miscounted"
+    assert not counts.take(keys[0], 1)
+    counts.give_back(keys[5])
+    assert counts.take("one more", 1)
+    assert not counts.take("one more", 1)
+    assert not counts.take(keys[5], 1)
+
+
+def test_a_process_that_is_stopped_within_the_lock_holds_up_nobody(counts: shared.Counts) -> None:
+    def work() -> None:
+        with counts._locked() as locked:
+            assert locked
+            os.kill(os.getpid(), signal.SIGSTOP)
+        signal.pause()
+
+    pid = child(work)
+    try:
+        assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+        assert not counts.take("a", 3)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert counts.take("a", 3), "the kernel has let go of a dead process's lock"
+
+
+def test_each_tells_what_is_not_ready() -> None:
+    states = shared.States(2)
+    unknown = {"process": "does not answer"}
+    assert states.unready() == {"worker 0": unknown, "worker 1": unknown}
+    assert finished(child(lambda: states.tell(0, {"listener": "no route", "database": 'FATAL: role "ü"'})))
+    states.tell(1, {})
+    assert states.unready() == {"worker 0": {"listener": "no route", "database": 'FATAL: role "ü"'}}
+    states.tell(0, {})
+    assert states.unready() == {}
+    states.wipe(1)
+    assert states.unready() == {"worker 1": unknown}
+
+
+def test_long_reasons_are_cut() -> None:
+    states = shared.States(2)
+    states.tell(0, dict.fromkeys(("server", "database", "listener"), "\N{PILE OF POO}" * 10_000))
+    states.tell(1, {})
+    found = states.unready()
+    assert found.keys() == {"worker 0"}
+    assert all(len(reason) == shared._REASONS // 3 for reason in found["worker 0"].values())
+
+
+def test_who_has_told_nothing_for_long_does_not_count_as_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = shared.States(1)
+    states.tell(0, {})
+    later = time.monotonic() + shared.STALE + 0.1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert states.unready() == {"worker 0": {"process": "does not answer"}}
+
+
+def test_what_is_half_written_is_not_taken_for_the_truth() -> None:
+    states = shared.States(1)
+    states.tell(0, {"listener": "down"})
+    states._memory[20] ^= 1
+    assert states.unready() == {"worker 0": {"process": "does not answer"}}
