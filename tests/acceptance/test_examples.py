@@ -3,6 +3,7 @@
 Everything is found as a person finds it: by its role and its words.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -37,8 +38,10 @@ async def chromium() -> AsyncIterator[Browser]:
 async def two_windows(chromium: Browser, url: str) -> AsyncIterator[tuple[Page, Page]]:
     """A desktop's and a phone's, which is as wide as its screen in the end; both ask nobody but their own server."""
     asked: list[str] = []
+    wrong: list[str] = []
     async with browser.window(chromium) as one, browser.window(chromium, 390, 844) as other:
         for page in (one, other):
+            page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
             page.on("request", lambda request: asked.append(request.url))
             page.on("websocket", lambda socket: asked.append(socket.url.replace("ws:", "http:", 1)))
             await page.goto(url)
@@ -46,6 +49,7 @@ async def two_windows(chromium: Browser, url: str) -> AsyncIterator[tuple[Page, 
         yield one, other
         assert await other.evaluate("document.documentElement.scrollWidth") == 390
         assert [address for address in asked if not address.startswith((url, "data:"))] == []
+        assert wrong == []
 
 
 # Chat
@@ -183,7 +187,7 @@ async def test_people(chromium: Browser, data: Path) -> None:
 
 
 async def test_a_page_that_reads_slowly_or_hears_of_a_gap_is_not_left_behind(chromium: Browser, data: Path) -> None:
-    held: list[str | bytes] = []
+    held: asyncio.Queue[str | bytes] = asyncio.Queue()
     sockets: list[WebSocketRoute] = []
     asked: list[int] = []
 
@@ -200,7 +204,7 @@ async def test_a_page_that_reads_slowly_or_hears_of_a_gap_is_not_left_behind(chr
 
         def to_page(text: str | bytes) -> None:
             if len(asked) == 1 and json.loads(text).get("id") == asked[0]:
-                held.append(text)
+                held.put_nowait(text)
             else:
                 socket.send(text)
 
@@ -214,12 +218,10 @@ async def test_a_page_that_reads_slowly_or_hears_of_a_gap_is_not_left_behind(chr
             heard = page.get_by_role("log", name="Heard of the tall").get_by_role("listitem")
             await page.goto(demo.url)
             await expect(heard.first).to_be_visible()
-            while not held:
-                await page.wait_for_timeout(20)
-
+            late = await asyncio.wait_for(held.get(), browser.PATIENCE / 1000)
             demo.psql("update people set height = 2.22 where name = 'Ida'")
             await expect(heard.first).to_contain_text("Ida was measured")  # so it was told of the row as well
-            sockets[0].send(held[0])  # where she has 1.50 m
+            sockets[0].send(late)  # where she has 1.50 m
             await expect(person(page, "Ida")).to_contain_text("2.22 m")
 
             asked.clear()
