@@ -283,7 +283,8 @@ async def test_auction(chromium: Browser, data: Path) -> None:
             # A bid at the last moment leaves the others ten seconds.
             left = demo.psql(
                 "begin; update items set ends_at = clock_timestamp() + interval '5 s' where id = 2;"
-                "select (place_bid(2, 'Late', 500)).ends_at - clock_timestamp() > '6 s'; commit"
+                "select amount from place_bid(2, 'Late', 500);"
+                "select ends_at - clock_timestamp() > '6 s' from items where id = 2; commit"
             )
-            assert left == "t"
+            assert left == "500.00\nt"
             await expect(lot(other, "Blue teapot")).to_contain_text("by Late")

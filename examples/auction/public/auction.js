@@ -35,23 +35,25 @@ remember();
 
 const lots = new Map(); // id -> {data, card}
 let ahead = 0; // milliseconds by which the database's clock is ahead of this one
+let turn = Promise.resolve();
+
+/** Calls run side by side: one read waits for the other, so that an older answer cannot come after a newer one. */
+function inTurn(work) {
+  turn = turn.then(work, work);
+  return turn;
+}
 
 database.follow('auction', {
-  read: () => database.call('list_lots'),
+  read: () => inTurn(() => database.call('list_lots')),
   show: (all) => all.forEach(show),
-  event: async ({ item }) => {
-    try {
-      show(await database.call('read_lot', { item }));
-    } catch {
-      // Not read for now, because the connection is lost: it will be, with all others.
-    }
+  event: ({ item }) => {
+    // Where the connection is lost meanwhile, all are read once it is back.
+    inTurn(async () => show(await database.call('read_lot', { item }))).catch(() => {});
   },
 });
 
 function show(data) {
-  // Two answers may come in the other order than they were asked for.
   const known = lots.get(data.id);
-  if (known && Date.parse(known.data.now) > Date.parse(data.now)) return;
   ahead = known?.data === data ? ahead : Date.parse(data.now) - Date.now();
   const card = known?.card ?? addCard(data);
   lots.set(data.id, { data, card });
@@ -100,7 +102,7 @@ const KINDLY = {
 function bid(item, card) {
   return attempt(card, async () => {
     const amount = number(card.querySelector('input').value);
-    show(await database.call('place_bid', { item, bidder: bidder.value, amount }));
+    await database.call('place_bid', { item, bidder: bidder.value, amount }); // the new price is heard, as by all others
     say(card, `You bid ${euros.format(amount)}.`, 'good');
   });
 }
