@@ -44,7 +44,7 @@ as $$
     select
         item.id, item.title, item.about, item.start,
         coalesce((select max(b.amount) + item.step from bids b where b.item = item.id), item.start),
-        item.opened_at, item.ends_at, clock_timestamp(),
+        item.opened_at, item.ends_at, now(),
         coalesce(
             (
                 select json_agg(json_build_object('bidder', b.bidder, 'amount', b.amount, 'at', b.at) order by b.amount)
@@ -104,7 +104,7 @@ comment on function read_lot(integer) is 'One item with its bids; null where the
 -- come too late: hence clock_timestamp(), where now() would be the time at which the call began.
 --
 -- What a bidder can do something about has an SQLSTATE of its own, which reaches the page as error.data.sqlstate.
-create function place_bid(item integer, bidder text, amount numeric) returns lot
+create function place_bid(item integer, bidder text, amount numeric) returns bids
     language plpgsql
     set search_path = public, pg_temp
 as $$
@@ -112,6 +112,7 @@ declare
     on_sale items;
     highest bids;
     least_bid numeric;
+    made bids;
 begin
     select * into on_sale from items i where i.id = place_bid.item for update;
     if not found then
@@ -130,12 +131,14 @@ begin
         raise exception 'You have the highest bid already.' using errcode = 'AU004';
     end if;
 
-    insert into bids (item, bidder, amount) values (on_sale.id, btrim(place_bid.bidder), place_bid.amount);
+    insert into bids (item, bidder, amount)
+    values (on_sale.id, btrim(place_bid.bidder), place_bid.amount)
+    returning * into made;
     -- Nobody wins by being last to press: after every bid there are ten seconds at least.
     update items i
     set ends_at = clock_timestamp() + interval '10 seconds'
     where i.id = on_sale.id and i.ends_at < clock_timestamp() + interval '10 seconds';
-    return read_lot(on_sale.id);
+    return made;
 end
 $$;
 

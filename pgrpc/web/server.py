@@ -31,7 +31,6 @@ _GONE = 50
 _SPREAD = 0.5
 """Seconds over which sockets are closed when stopping, so that not all come back at one moment."""
 
-
 _FRONT = "_pgrpc/"
 """Where the front page is when the pages of `server.static` have its place."""
 

@@ -45,10 +45,10 @@ def leftovers(data: Path) -> list[str]:
 class Demo:
     """One run of it. Its output is read as it comes; standard error goes to the same place."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, *example: str) -> None:
         self.data = data
         self.process = subprocess.Popen(
-            [sys.executable, "server.py", "demo", "--port", str(port), "--data", str(data)],
+            [sys.executable, "server.py", "demo", *example, "--port", str(port), "--data", str(data)],
             cwd=PROJECT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -116,8 +116,8 @@ def data() -> Iterator[Path]:
 def start(data: Path) -> Iterator[Start]:
     demos: list[Demo] = []
 
-    def run(folder: Path = data, port: int | None = None) -> Demo:
-        demos.append(Demo(folder, free_port() if port is None else port))
+    def run(*example: str, folder: Path = data, port: int | None = None) -> Demo:
+        demos.append(Demo(folder, free_port() if port is None else port, *example))
         return demos[-1]
 
     yield run
@@ -213,6 +213,33 @@ def test_data_stay_and_the_output_says_what_is_done(start: Start, data: Path, ma
     demo.stop(signal.SIGINT)
 
 
+def test_an_example_has_a_database_of_its_own(start: Start, data: Path, made: Path) -> None:
+    """In the same PostgreSQL and for the same role; the others keep what they hold."""
+    shutil.copytree(made, data)
+    demo = start()
+    psql(demo.until("database:"), "insert into people (name) values ('Kept')")
+    demo.stop(signal.SIGTERM)
+
+    demo = start("people")
+    dsn = demo.until("database:")
+    assert psql(dsn, "select current_user, current_database(), count(*) from people") == "demo|people|6"
+    with urllib.request.urlopen(demo.until("serving:"), timeout=PATIENCE) as answer:
+        assert b"<title>People</title>" in answer.read()
+    assert demo.stop(signal.SIGTERM) == 0
+    assert any("examples/people/README.md" in line for line in demo.lines)
+
+    demo = start()
+    assert psql(demo.until("database:"), "select count(*) from people where name = 'Kept'") == "1"
+    demo.stop(signal.SIGTERM)
+
+
+def test_an_unknown_example_lists_those_there_are(start: Start, data: Path) -> None:
+    demo = start("../docs")
+    assert demo.wait() == os.EX_UNAVAILABLE
+    assert "there is no example '../docs': choose one of auction, chat, " in "\n".join(demo.lines)
+    assert not data.exists()
+
+
 def test_recovers_after_being_killed(start: Start, data: Path, made: Path) -> None:
     shutil.copytree(made, data)
     demo = start()
@@ -266,7 +293,7 @@ def test_make_passes_signals_on(data: Path, made: Path) -> None:
     shutil.copytree(made, data)
     for number in SIGNALS:
         run = subprocess.Popen(
-            ["make", "demo", f"PORT={free_port()}", f"DATA={data}"],
+            ["make", "demo", "EXAMPLE=chat", f"PORT={free_port()}", f"DATA={data}"],
             cwd=PROJECT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

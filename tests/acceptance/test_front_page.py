@@ -5,51 +5,26 @@ Everything is found as a person finds it: by its role and its words.
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from playwright.async_api import Locator, Page, WebSocketRoute, async_playwright, expect
+from playwright.async_api import Locator, Page, expect
+
+from tests.acceptance import browser, demos
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo.yaml"
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="THE FRONT PAGE IS NOT TESTED: no chromium on this machine")
-
-QUIET = [  # a browser that talks to nobody but the page's own server; as root it has no sandbox
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-class DemoServer(Protocol):
-    """The demo as a process of its own."""
-
-    url: str  # "http://127.0.0.1:8080/"
-    dsn: str
+pytestmark = browser.needed
 
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    """A page in a browser of its own; fails the test where a script failed or the page's own policy was broken."""
-    wrong: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = await browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+    """A page in a browser of its own."""
+    async with browser.running() as chromium, browser.window(chromium) as page:
         yield page
-        await browser.close()
-    assert wrong == []
 
 
 class Proxy:
@@ -135,23 +110,11 @@ def row(page: Page, channel: str) -> Locator:
     return page.get_by_role("listitem").filter(has=page.get_by_text(channel, exact=True))
 
 
-async def interposed(page: Page) -> list[WebSocketRoute]:
-    """The page's sockets to the server, each as it is opened, to close them or to add messages of the server's."""
-    sockets: list[WebSocketRoute] = []
-
-    def opened(socket: WebSocketRoute) -> None:
-        socket.connect_to_server()
-        sockets.append(socket)
-
-    await page.route_web_socket(re.compile("/rpc$"), opened)
-    return sockets
-
-
 def events(page: Page) -> Locator:
     return page.get_by_role("log", name="Events").get_by_role("listitem")
 
 
-async def test_what_may_be_called_and_heard_is_listed(page: Page, demo_server: DemoServer) -> None:
+async def test_what_may_be_called_and_heard_is_listed(page: Page, demo_server: demos.Demo) -> None:
     """Exactly what the configuration names, with the arguments and words that the database has for it."""
     configured = yaml.safe_load(DEMO.read_text())
 
@@ -168,7 +131,7 @@ async def test_what_may_be_called_and_heard_is_listed(page: Page, demo_server: D
     assert await channels.locator("code").all_inner_texts() == list(configured["channels"])
 
 
-async def test_a_call_shows_its_result_and_how_long_it_took(page: Page, demo_server: DemoServer) -> None:
+async def test_a_call_shows_its_result_and_how_long_it_took(page: Page, demo_server: demos.Demo) -> None:
     await visit(page, demo_server.url)
 
     answer = await call(page, "add", "[1, 2]")
@@ -177,7 +140,7 @@ async def test_a_call_shows_its_result_and_how_long_it_took(page: Page, demo_ser
     await expect(page.get_by_text(re.compile(r"^[0-9.]+ m?s$"))).to_be_visible()
 
 
-async def test_a_function_that_is_picked_fills_the_form(page: Page, demo_server: DemoServer) -> None:
+async def test_a_function_that_is_picked_fills_the_form(page: Page, demo_server: demos.Demo) -> None:
     """What must be given is there to be filled in, what may be given can be added."""
     await visit(page, demo_server.url)
 
@@ -189,7 +152,7 @@ async def test_a_function_that_is_picked_fills_the_form(page: Page, demo_server:
     await expect(params).to_have_value('{\n  "name": "",\n  "age": 0\n}')
 
 
-async def test_an_error_shows_its_code_message_and_data(page: Page, demo_server: DemoServer) -> None:
+async def test_an_error_shows_its_code_message_and_data(page: Page, demo_server: demos.Demo) -> None:
     await visit(page, demo_server.url)
 
     answer = await call(page, "raise_error", '["P0042", "out of towels"]')
@@ -198,7 +161,7 @@ async def test_an_error_shows_its_code_message_and_data(page: Page, demo_server:
     await expect(answer.locator("pre")).to_contain_text('"sqlstate": "P0042"')
 
 
-async def test_params_that_are_not_json_are_not_sent(page: Page, demo_server: DemoServer) -> None:
+async def test_params_that_are_not_json_are_not_sent(page: Page, demo_server: demos.Demo) -> None:
     await visit(page, demo_server.url)
 
     answer = await call(page, "add", "[1, 2")
@@ -207,7 +170,7 @@ async def test_params_that_are_not_json_are_not_sent(page: Page, demo_server: De
     await expect(answer).to_be_hidden()
 
 
-async def test_numbers_stay_as_they_were_written(page: Page, demo_server: DemoServer) -> None:
+async def test_numbers_stay_as_they_were_written(page: Page, demo_server: demos.Demo) -> None:
     """JavaScript's own numbers would send 9007199254740992, and show 1.5."""
     await visit(page, demo_server.url)
 
@@ -217,7 +180,7 @@ async def test_numbers_stay_as_they_were_written(page: Page, demo_server: DemoSe
     await expect(answer.locator("pre")).to_contain_text('"height": 1.50')
 
 
-async def test_an_event_appears_on_the_channel_subscribed_to(page: Page, demo_server: DemoServer) -> None:
+async def test_an_event_appears_on_the_channel_subscribed_to(page: Page, demo_server: demos.Demo) -> None:
     await visit(page, demo_server.url)
     await subscribe(page, "people")
 
@@ -232,7 +195,7 @@ async def test_an_event_appears_on_the_channel_subscribed_to(page: Page, demo_se
     await expect(events(page).first).to_contain_text("Trillian")  # the newest is on top
 
 
-async def test_nothing_appears_after_unsubscribing(page: Page, demo_server: DemoServer) -> None:
+async def test_nothing_appears_after_unsubscribing(page: Page, demo_server: demos.Demo) -> None:
     await visit(page, demo_server.url)
     await subscribe(page, "people")
     await subscribe(page, "tall_people")
@@ -245,7 +208,7 @@ async def test_nothing_appears_after_unsubscribing(page: Page, demo_server: Demo
     await expect(events(page).first).to_contain_text("tall_people")
 
 
-async def test_a_channel_of_a_glob_is_asked_for_by_its_name(page: Page, demo_server: DemoServer) -> None:
+async def test_a_channel_of_a_glob_is_asked_for_by_its_name(page: Page, demo_server: demos.Demo) -> None:
     await visit(page, demo_server.url)
     name = page.get_by_role("textbox", name="Name of a channel such as room.*")
 
@@ -259,7 +222,7 @@ async def test_a_channel_of_a_glob_is_asked_for_by_its_name(page: Page, demo_ser
     await expect(page.get_by_role("button", name="Subscribe to elsewhere", exact=True)).to_be_visible()
 
 
-async def test_what_people_write_is_shown_and_never_run(page: Page, demo_server: DemoServer) -> None:
+async def test_what_people_write_is_shown_and_never_run(page: Page, demo_server: demos.Demo) -> None:
     message = '<img src=x onerror=\\"window.ran = true\\"></pre><script>window.ran = true</script>'
     await visit(page, demo_server.url)
     name = page.get_by_role("textbox", name="Name of a channel such as room.*")
@@ -275,7 +238,7 @@ async def test_what_people_write_is_shown_and_never_run(page: Page, demo_server:
     assert await page.evaluate("window.ran") is None
 
 
-async def test_a_running_call_can_be_cancelled(page: Page, demo_server: DemoServer) -> None:
+async def test_a_running_call_can_be_cancelled(page: Page, demo_server: demos.Demo) -> None:
     await visit(page, demo_server.url)
 
     answer = await call(page, "sleep", "[25]")
@@ -285,7 +248,7 @@ async def test_a_running_call_can_be_cancelled(page: Page, demo_server: DemoServ
     await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()
 
 
-async def test_a_lost_connection_comes_back_with_its_subscriptions(page: Page, demo_server: DemoServer) -> None:
+async def test_a_lost_connection_comes_back_with_its_subscriptions(page: Page, demo_server: demos.Demo) -> None:
     async with Proxy(demo_server.url, "/") as proxy:
         await visit(page, proxy.url)
         await subscribe(page, "people")
@@ -305,8 +268,8 @@ async def test_a_lost_connection_comes_back_with_its_subscriptions(page: Page, d
         await page.goto("about:blank")
 
 
-async def test_it_says_in_words_why_it_is_not_connected(page: Page, demo_server: DemoServer) -> None:
-    sockets = await interposed(page)
+async def test_it_says_in_words_why_it_is_not_connected(page: Page, demo_server: demos.Demo) -> None:
+    sockets = await browser.interposed(page)
     await visit(page, demo_server.url)
 
     await sockets[0].close(code=1012)
@@ -315,8 +278,8 @@ async def test_it_says_in_words_why_it_is_not_connected(page: Page, demo_server:
     await expect(page.get_by_role("status")).to_have_text("Connected", timeout=15_000)
 
 
-async def test_a_gap_is_shown_as_a_warning(page: Page, demo_server: DemoServer) -> None:
-    sockets = await interposed(page)
+async def test_a_gap_is_shown_as_a_warning(page: Page, demo_server: demos.Demo) -> None:
+    sockets = await browser.interposed(page)
     await visit(page, demo_server.url)
 
     params = '{"channels": ["people", "room.x"], "reason": "the database was away"}'
@@ -327,8 +290,8 @@ async def test_a_gap_is_shown_as_a_warning(page: Page, demo_server: DemoServer) 
     )
 
 
-async def test_only_the_newest_events_are_kept(page: Page, demo_server: DemoServer) -> None:
-    sockets = await interposed(page)
+async def test_only_the_newest_events_are_kept(page: Page, demo_server: demos.Demo) -> None:
+    sockets = await browser.interposed(page)
     await visit(page, demo_server.url)
 
     for number in range(250):
@@ -340,7 +303,7 @@ async def test_only_the_newest_events_are_kept(page: Page, demo_server: DemoServ
     await expect(page.get_by_text("250 heard")).to_be_visible()
 
 
-async def test_it_works_below_a_path_and_asks_nobody_else(page: Page, demo_server: DemoServer) -> None:
+async def test_it_works_below_a_path_and_asks_nobody_else(page: Page, demo_server: demos.Demo) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url.replace("ws:", "http:", 1)))
@@ -353,7 +316,7 @@ async def test_it_works_below_a_path_and_asks_nobody_else(page: Page, demo_serve
         await page.goto("about:blank")
 
 
-async def test_it_fits_a_phone(page: Page, demo_server: DemoServer) -> None:
+async def test_it_fits_a_phone(page: Page, demo_server: demos.Demo) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
     await visit(page, demo_server.url)
     await call(page, "list_people", "")

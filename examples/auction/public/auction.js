@@ -35,23 +35,25 @@ remember();
 
 const lots = new Map(); // id -> {data, card}
 let ahead = 0; // milliseconds by which the database's clock is ahead of this one
+let turn = Promise.resolve();
+
+/** Calls run side by side: one read waits for the other, so that an older answer cannot come after a newer one. */
+function inTurn(work) {
+  turn = turn.then(work, work);
+  return turn;
+}
 
 database.follow('auction', {
-  read: () => database.call('list_lots'),
+  read: () => inTurn(() => database.call('list_lots')),
   show: (all) => all.forEach(show),
-  event: async ({ item }) => {
-    try {
-      show(await database.call('read_lot', { item }));
-    } catch {
-      // Not read for now, because the connection is lost: it will be, with all others.
-    }
+  event: ({ item }) => {
+    // Where the connection is lost meanwhile, all are read once it is back.
+    inTurn(async () => show(await database.call('read_lot', { item }))).catch(() => {});
   },
 });
 
 function show(data) {
-  // Two answers may come in the other order than they were asked for.
   const known = lots.get(data.id);
-  if (known && Date.parse(known.data.now) > Date.parse(data.now)) return;
   ahead = known?.data === data ? ahead : Date.parse(data.now) - Date.now();
   const card = known?.card ?? addCard(data);
   lots.set(data.id, { data, card });
@@ -100,7 +102,7 @@ const KINDLY = {
 function bid(item, card) {
   return attempt(card, async () => {
     const amount = number(card.querySelector('input').value);
-    show(await database.call('place_bid', { item, bidder: bidder.value, amount }));
+    await database.call('place_bid', { item, bidder: bidder.value, amount }); // the new price is heard, as by all others
     say(card, `You bid ${euros.format(amount)}.`, 'good');
   });
 }
@@ -148,7 +150,7 @@ function draw(parent, tag, attributes = {}, text = '') {
 
 /** A price holds until the next bid: steps, not slopes. */
 function drawChart(chart, { title, start, bids, opened_at: opened, ends_at: end, now }) {
-  const [left, right, top, bottom] = [6, 314, 16, 128];
+  const [left, right, top, bottom] = [40, 314, 8, 128];
   const first = bids.length > 0 ? Math.min(Date.parse(opened), Date.parse(bids[0].at)) : Date.parse(opened);
   const last = Math.max(first + 1000, Math.min(Date.parse(now), Date.parse(end)));
   const high = Math.max(start * 1.1, ...bids.map(({ amount }) => amount));
@@ -162,11 +164,12 @@ function drawChart(chart, { title, start, bids, opened_at: opened, ends_at: end,
   for (const share of [0, 0.5, 1]) {
     const amount = low + (high - low) * share;
     draw(chart, 'line', { class: 'grid', x1: left, x2: right, y1: y(amount), y2: y(amount) });
+    draw(chart, 'text', { x: left - 6, y: y(amount) + 4, 'text-anchor': 'end' }, euros.format(Math.round(amount)));
   }
   draw(chart, 'text', { x: left, y: 144 }, clock.format(first));
   draw(chart, 'text', { x: right, y: 144, 'text-anchor': 'end' }, clock.format(last));
   if (bids.length === 0) {
-    draw(chart, 'text', { class: 'none', x: 160, y: 76, 'text-anchor': 'middle' }, 'No bids yet');
+    draw(chart, 'text', { class: 'none', x: (left + right) / 2, y: 72, 'text-anchor': 'middle' }, 'No bids yet');
     return;
   }
   let path = `M ${x(bids[0].at)} ${y(bids[0].amount)}`;
@@ -178,6 +181,4 @@ function drawChart(chart, { title, start, bids, opened_at: opened, ends_at: end,
     const dot = draw(chart, 'circle', { class: who === bidder.value ? 'dot own' : 'dot', cx: x(at), cy: y(amount), r: 3.5 });
     draw(dot, 'title', {}, `${euros.format(amount)} by ${who}, ${clock.format(Date.parse(at))}`);
   }
-  draw(chart, 'text', { x: left, y: y(high) - 5 }, euros.format(Math.round(high)));
-  draw(chart, 'text', { x: left, y: y(low) - 5 }, euros.format(Math.round(low)));
 }

@@ -30,8 +30,11 @@ function draw(parent, tag, attributes = {}, text = '') {
 
 const at = (crossing) => EDGE + crossing * BLOCK;
 
-/** Houses differ, and are the same each time. */
-const vary = (column, row, salt) => ((column * 7 + row * 13 + salt * 31) * 2654435761 % 1000) / 1000;
+/** A number from 0 to 1: houses differ, and are the same each time. */
+function vary(column, row, salt) {
+  const wave = Math.sin(column * 12.9898 + row * 78.233 + salt * 37.719) * 43758.5453;
+  return wave - Math.floor(wave);
+}
 
 function drawTown() {
   const town = $('town');
