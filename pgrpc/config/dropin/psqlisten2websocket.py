@@ -15,7 +15,7 @@ _PARTS = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"
 
 _LINE = re.compile(
     r"""\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*[=:]\s*
-    (?:'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|(?P<bare>[^'"].*?|))\s*(?:(?<=\s)\#.*)?""",
+    (?:'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|(?P<bare>[^'"\s\#].*?|))\s*(?:(?<=\s)\#.*)?""",
     re.VERBOSE,
 )
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
