@@ -32,7 +32,7 @@ def routes(shared: context.Context, dialect: config.Eventserv) -> list[tuple[Any
     found: list[tuple[Any, ...]] = [
         (r"/.*(?://|/\.{1,2}(?:/|$)).*|//.*", Moved, own),
         (rf"{at}listen/[^/]+/", Moved, own),
-        (rf"{at}listen/([^/]+)", ListenSocket, own),
+        (rf"{at}listen/([^/]*)", ListenSocket, own),
     ]
     if dialect.assets is not None:
         found.append((rf"{at}(?:index\.html)?", Front, {"shared": shared, "assets": dialect.assets}))
@@ -45,7 +45,7 @@ class ListenSocket(relay.ListenSocket):
     ping_data = b"ping"
 
     def rule(self, name: str) -> channels.Rule | str:
-        if "/" in name:  # written as %2F: a path is matched once it is decoded
+        if not name or "/" in name:  # written as %2F: there, a path is matched once it is decoded
             raise HTTPError(404)
         rule = self.shared.channels.rule(name, verbatim=True)
         return "is not allowed" if isinstance(rule, str) else rule
