@@ -1,5 +1,6 @@
 """`server.py eventserv`, spoken to as pg_eventserv's clients do: its settings, its handshake, its frames, its SQL."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -153,6 +154,17 @@ class TestTheSocket:
         with Peer(server, "/listen/gap") as peer:
             notify(database, "gap", "again")
             assert peer.text() == "again"
+
+
+def test_a_client_has_its_time_to_answer_a_ping(database: Database, tmp_path: Path) -> None:
+    rest = "server: {port: 0, ping_interval: 100ms, ping_timeout: 500ms}\nchannels: {quiet: }\n"
+    pings = 0
+    with serving(tmp_path, database.dsn, rest) as server, Peer(server, "/listen/quiet") as peer:
+        with contextlib.suppress(ConnectionError):
+            while peer.frame() == (PING, b""):
+                pings += 1
+        server.wait_for("dropped 1 clients that gave no sign of life for 0.5 s")
+    assert pings == 5
 
 
 class TestWalkthroughs:
