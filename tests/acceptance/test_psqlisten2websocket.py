@@ -65,7 +65,8 @@ def test_its_walkthrough(database: Database, tmp_path: Path) -> None:
                 assert peer.answer.headers["sec-websocket-accept"] == ACCEPT
             database.execute("insert into portal_eventrequests (url, cost, tags) values ('https://a', 1.50, '{x,y}')")
             database.execute("delete from portal_eventrequests")
-            row = '{\n\t\t"id": 1,\n\t\t"url": "https://a",\n\t\t"cost": 1.50,\n\t\t"tags": [\n\t\t\t"x",\n\t\t\t"y"\n\t\t]\n\t}'
+            tags = '[\n\t\t\t"x",\n\t\t\t"y"\n\t\t]'
+            row = f'{{\n\t\t"id": 1,\n\t\t"url": "https://a",\n\t\t"cost": 1.50,\n\t\t"tags": {tags}\n\t}}'
             for action in ("INSERT", "DELETE"):
                 expected = f'{{\n\t"table": "portal_eventrequests",\n\t"action": "{action}",\n\t"data": {row}\n}}'
                 assert one.text() == two.text() == expected
