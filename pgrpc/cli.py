@@ -4,6 +4,7 @@ Owns arguments, exit statuses and what is printed. Must not know how anything is
 """
 
 import argparse
+import dataclasses
 import json
 import logging
 import os
@@ -38,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 logging.getLogger().setLevel(logging.DEBUG)
             for warning in found.warnings:
                 _LOG.warning("%s", warning)
-            return app.run(found.config)
+            asked = found.config.server.port if options.port is None else options.port
+            return app.run(
+                dataclasses.replace(found.config, server=dataclasses.replace(found.config.server, port=asked))
+            )
         if options.command == "token":
             return _token(config.load(options.config, os.environ), options)
         loaded = _load(options.config)
@@ -141,3 +145,4 @@ def _add_dropin(command: argparse.ArgumentParser) -> None:
     command.add_argument("-v", "--version", action="version", version=f"pgrpc {pgrpc.__version__}")
     command.add_argument("-c", "--config", type=Path, default=None, metavar="FILE", help="its settings")
     command.add_argument("-d", "--debug", action="store_true", help="log more")
+    command.add_argument("--port", type=int, default=None, help="another port than its settings name")

@@ -152,6 +152,16 @@ class KeysUp:
 
 
 @dataclass(frozen=True, slots=True)
+class NotJson:
+    """An event that cannot be sent to those who expect JSON."""
+
+    channel: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, f"left out an event of channel {self.channel!r} for clients of /ws: it is no JSON"
+
+
+@dataclass(frozen=True, slots=True)
 class Overloaded:
     """A limit of the whole server is reached."""
 
@@ -240,11 +250,11 @@ class Bug:
 
 Observation = (
     Serving | Unfit | DatabaseDown | DatabaseUp | PoolShort | ListenerDown | ListenerUp | ListenRefused | SlowClient
-    | EventsDropped | TokenRefused | KeysDown | KeysUp | Overloaded | QueueFull | Unresponsive | Stopping
+    | EventsDropped | NotJson | TokenRefused | KeysDown | KeysUp | Overloaded | QueueFull | Unresponsive | Stopping
     | WorkerServing | WorkerEnded | ParentEnded | Bug
 )  # fmt: skip
 
-_OF_MANY = (Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, TokenRefused, Overloaded, QueueFull)
+_OF_MANY = (Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, NotJson, TokenRefused, Overloaded, QueueFull)
 """What can happen to thousands of clients at one moment."""
 
 Observer = Callable[[Observation], None]

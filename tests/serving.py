@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -87,11 +87,21 @@ def serving(
     server_section = "" if re.search(r"^server:", rest, re.MULTILINE) else "server: {port: 0}\n"
     database_section = "" if re.search(r"^database:", rest, re.MULTILINE) else "database: {dsn: '${TEST_DSN}'}\n"
     file.write_text(f"{database_section}{server_section}{rest}", encoding="utf-8")
+    with running(["--config", str(file)], environ={"TEST_DSN": dsn, **(environ or {})}, ready=ready) as server:
+        yield server
+
+
+@contextmanager
+def running(
+    arguments: Sequence[str], *, environ: dict[str, str] | None = None, folder: Path | None = None, ready: bool = True
+) -> Iterator[Server]:
+    """Run server.py with these arguments, in a folder. environ, ready: as for `serving`."""
     process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "error", str(ROOT / "server.py"), "--config", str(file)],
+        [sys.executable, "-X", "dev", "-W", "error", str(ROOT / "server.py"), *arguments],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TEST_DSN": dsn, **(environ or {})},
+        cwd=folder,
+        env={**os.environ, **(environ or {})},
     )
     server = Server(process)
     try:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from pgrpc.core import errors, hub
+from pgrpc.core import channels, errors, hub
 from pgrpc.web import socket, tornado_fixes
 
 _PATIENCE = 5.0
@@ -16,20 +16,26 @@ _PATIENCE = 5.0
 
 
 class ListenSocket(socket.Socket):
-    form = staticmethod(hub.verbatim)
+    form: hub.Form = staticmethod(hub.verbatim)
     token_in_address = True
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         # Tornado would answer 400 with its own words; the channel's rules refuse what is not UTF-8.
         return value.decode("utf-8", "surrogateescape")
 
-    async def get(self, *args: Any, **kwargs: Any) -> None:
-        name: str = args[0]
+    def rule(self, name: str) -> channels.Rule | str:
+        """The rule of the channel, or what follows its name in the refusal."""
         rule = self.shared.channels.rule(name)
         if isinstance(rule, str):
+            return "is not allowed" if rule == "not allowed" else f"is refused: {rule}"
+        return rule
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        name: str = args[0]
+        rule = self.rule(name)
+        if isinstance(rule, str):
             shown = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-            reason = "is not allowed" if rule == "not allowed" else f"is refused: {rule}"
-            self._refuse(403, f"requested channel '{shown}' {reason}")
+            self._refuse(403, f"requested channel '{shown}' {rule}")
             return
         if self.request.headers.get("Upgrade", "").lower() != "websocket" or tornado_fixes.is_cross_origin(self):
             await super().get(*args, **kwargs)  # which refuses it; nothing has been done for it yet
@@ -40,7 +46,7 @@ class ListenSocket(socket.Socket):
             if not answered.done():
                 answered.set_result(results[name])
                 # At once, so that no event is missed; the outbox keeps them until the handshake is done.
-                self.shared.hub.activate(self, (name,))
+                self.activate(name)
 
         try:
             self.shared.hub.subscribe(self, {name: rule}, answer)
@@ -59,16 +65,20 @@ class ListenSocket(socket.Socket):
         finally:
             self.shared.hub.unsubscribe(self, (name,))
 
+    def activate(self, name: str) -> None:
+        """LISTEN is in effect: events flow from now on."""
+        self.shared.hub.activate(self, (name,))
+
     def on_message(self, message: str | bytes) -> None:
         """A listener's words are ignored, but for the life they show."""
         self._alive = True
 
-    def gap(self, channels: Sequence[str], reason: str) -> None:
+    def gap(self, names: Sequence[str], reason: str) -> None:
         if self.shared.server.relay_on_gap == "close":
             self.end(errors.CloseCode.RESTARTING, "events may have been lost; connect again and re-read")
 
-    def gap_frame(self, channels: list[str]) -> bytes:
-        self.gap(channels, "")
+    def gap_frame(self, names: list[str]) -> bytes:
+        self.gap(names, "")
         return b""
 
     def _refuse(self, status: int, reason: str) -> None:

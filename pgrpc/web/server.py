@@ -11,13 +11,11 @@ import re
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPServerRequest
-from tornado.routing import PathMatches
 from tornado.web import Application, RedirectHandler
 
 from pgrpc import observe
 from pgrpc.core import errors
-from pgrpc.web import context, dialects, files, listening, pages, relay, socket, tornado_fixes
+from pgrpc.web import context, dialects, files, listening, pages, relay, routing, socket, tornado_fixes
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -35,13 +33,6 @@ _FRONT = "_pgrpc/"
 """Where the front page is when the pages of `server.static` have its place."""
 
 
-class _Upgrade(PathMatches):
-    """A path, where a WebSocket is asked for."""
-
-    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        return super().match(request) if request.headers.get("Upgrade", "").lower() == "websocket" else None
-
-
 def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...]]:
     """The first that matches counts, so a file of `server.static` hides nothing."""
     static = shared.server.static is not None
@@ -50,8 +41,8 @@ def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...
     at, at_front = re.escape(home), re.escape(front)
     names = "|".join(map(re.escape, pages.FILES))
     routes: list[tuple[Any, ...]] = [
+        (routing.Upgrade(at), socket.RpcSocket, own),  # some clients know no path
         *dialects.routes_before(shared),
-        (_Upgrade(at), socket.RpcSocket, own),  # some clients know no path
         (rf"{at}rpc", socket.RpcSocket, own),
         (rf"{at}listen/([^/]*)", relay.ListenSocket, own),
         (rf"{at}health/live", pages.Live, own),
