@@ -9,14 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Page, WebSocketRoute, async_playwright
+from playwright.async_api import Browser, Page, WebSocketRoute, async_playwright, expect
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 needed = pytest.mark.skipif(CHROMIUM is None, reason="THE PAGES ARE NOT TESTED: no chromium on this machine")
 
 PATIENCE = 20_000
-"""Milliseconds for what depends on more than the page, such as the server's return."""
+"""Milliseconds that a page has until it shows what is expected: the machine may be slow."""
+
+expect.set_options(timeout=PATIENCE)
 
 QUIET = [  # a browser that talks to nobody but the page's own server; as root it has no sandbox
     "--no-sandbox",

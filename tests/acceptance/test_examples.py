@@ -111,7 +111,7 @@ async def test_chat_comes_back_after_the_server_restarts(chromium: Browser, data
             alone = demos.Demo("", postgres.dsn("chat"))
             alone.psql("insert into messages (room, author, text) values ('lobby', 'Eve', 'Said while away')")
         with demos.running(data, "chat", port=urlsplit(demo.url).port or 0):
-            await expect(page.get_by_role("status")).to_have_text("Connected", timeout=browser.PATIENCE)
+            await expect(page.get_by_role("status")).to_have_text("Connected")
             await expect(message(page, "Said while away")).to_have_count(1)
             await page.get_by_role("button", name="Send").click()
             await expect(message(page, "Typed while away")).to_have_count(1)
@@ -145,6 +145,11 @@ async def test_map(chromium: Browser, data: Path) -> None:
             await expect(one.get_by_role("button", name="West")).to_have_attribute("aria-disabled", "true")
             await one.get_by_role("button", name="South").click()
             await expect_at(other, 1, 0, 1)
+
+            # The built-in front page has made room, and works where it is now.
+            await one.goto(f"{demo.url}_pgrpc/")
+            await expect(one.get_by_role("status")).to_have_text("Connected")
+            await expect(one.get_by_role("region", name="Functions").get_by_role("listitem")).to_have_count(2)
 
 
 # People
