@@ -71,7 +71,7 @@ def bind(config: configuration.Server) -> list[listening.Sockets]:
     except OSError as error:
         raise CannotServe(
             f"cannot listen on {config.host} port {config.port}: {error.strerror or error}; "
-            "stop what uses it, or choose another server.port"
+            "stop what uses it, or choose another port"
         ) from error
 
 

@@ -34,15 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "demo":
             return demo.run(options.example, host=options.host, port=options.port, data=options.data)
         if options.command in dropin.LOADERS:
-            found = dropin.LOADERS[options.command](os.environ, options.config)
-            if found.debug or options.debug:
-                logging.getLogger().setLevel(logging.DEBUG)
-            for warning in found.warnings:
-                _LOG.warning("%s", warning)
-            asked = found.config.server.port if options.port is None else options.port
-            return app.run(
-                dataclasses.replace(found.config, server=dataclasses.replace(found.config.server, port=asked))
-            )
+            return app.run(_dropin(options))
         if options.command == "token":
             return _token(config.load(options.config, os.environ), options)
         loaded = _load(options.config)
@@ -58,6 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except app.CannotServe as error:
         sys.stderr.write(f"{error}\n")
         return app.CANNOT_BIND
+
+
+def _dropin(options: argparse.Namespace) -> config.Config:
+    """Another server's settings. Raises config.Invalid."""
+    found = dropin.LOADERS[options.command](os.environ, options.config)
+    if found.debug or options.debug:
+        logging.getLogger().setLevel(logging.DEBUG)
+    for warning in found.warnings:
+        _LOG.warning("%s", warning)
+    if options.port is None:
+        return found.config
+    return dataclasses.replace(found.config, server=dataclasses.replace(found.config.server, port=options.port))
 
 
 def _log_to_stderr(form: str) -> None:

@@ -47,7 +47,7 @@ class Auth:
             made["roles"] = _texts(made["roles"])
         if "role_claim" in made:
             made["role_claim"] = tuple(a or b for a, b in re.findall(r'"([^"]+)"|([^."]+)', made["role_claim"]))
-        if "cookie" in made and not any(origins):
+        if "cookie" in made and not any(origin and origin != "*" for origin in origins):
             words = "needs server.allowed_origins, with the pages whose visitors the cookie speaks for"
             self._faults.add(("auth", "cookie"), words)
         if fault := _control_fault(made.get("control_channel")):

@@ -39,6 +39,7 @@ def test_as_it_is_written_there() -> None:
     assert LOADERS["psqlisten2websocket"] is psqlisten2websocket.load
     assert (found.server.host, found.server.port) == ("0.0.0.0", 8080)
     assert found.server.allowed_origins == ()
+    assert found.database.pool_size == 1
     assert found.limits.message_size == 1024 * 1024
     assert found.channels == (config.Channel("events"),)
     assert found.dialects == config.Dialects(psqlisten2websocket=config.Psqlisten2websocket("events"))

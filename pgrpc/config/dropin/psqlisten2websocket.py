@@ -30,6 +30,7 @@ def load(environ: Mapping[str, str], file: Path | None = None) -> settings.Loade
         document.fault(f"{path}: PORT", "must be the database's port, a number from 1 to 65535")
     parts = {parameter: given[name] for name, parameter in _PARTS.items() if given.get(name)}
     document.put(("database", "dsn"), " ".join(f"{key}={_quote(value)}" for key, value in parts.items()), str(path))
+    document.put(("database", "pool_size"), 1, "pool_size")  # nothing is called
     document.put(("server", "host"), "0.0.0.0", "host")
     document.put(("limits", "message_size"), "1MiB", "message_size")
     document.put(("channels",), {"events": {}}, "channels")
