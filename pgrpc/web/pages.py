@@ -102,7 +102,13 @@ class Surface(Page):
             functions.append({"method": method, **first, "overloads": forms[1:]})
         heard = self.shared.channels
         rules = [{"name": name, "glob": name in heard.globs} for name in heard.names]
-        surface = {"name": "pgrpc", "version": pgrpc.__version__, "functions": functions, "channels": rules}
+        surface = {
+            "name": "pgrpc",
+            "version": pgrpc.__version__,
+            "auth": self.shared.authenticate is not None,
+            "functions": functions,
+            "channels": rules,
+        }
         self.send(json.dumps(surface), "application/json")
 
 
