@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 
 import pgrpc
+from pgrpc import observe
 from pgrpc.core import errors
 from pgrpc.web import bearer, context
 
@@ -50,6 +51,12 @@ class Page(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"{status_code} {self._reason}\n")
+
+    def log_exception(self, *args: Any) -> None:
+        """Tornado would log the address, which may hold a token."""
+        error = args[1]
+        if isinstance(error, Exception) and not isinstance(error, HTTPError):
+            self.shared.observe(observe.Bug("a page", error))
 
     def send(self, content: bytes | str, content_type: str) -> None:
         self.set_header("Content-Type", f"{content_type}; charset=utf-8")
@@ -102,7 +109,13 @@ class Surface(Page):
             functions.append({"method": method, **first, "overloads": forms[1:]})
         heard = self.shared.channels
         rules = [{"name": name, "glob": name in heard.globs} for name in heard.names]
-        surface = {"name": "pgrpc", "version": pgrpc.__version__, "functions": functions, "channels": rules}
+        surface = {
+            "name": "pgrpc",
+            "version": pgrpc.__version__,
+            "auth": self.shared.authenticate is not None,
+            "functions": functions,
+            "channels": rules,
+        }
         self.send(json.dumps(surface), "application/json")
 
 

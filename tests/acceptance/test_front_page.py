@@ -9,11 +9,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 import yaml
 from playwright.async_api import Locator, Page, expect
 
 from tests.acceptance import browser, demos
+
+from tests import serving
+from tests.conftest import Database
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo.yaml"
 
@@ -322,3 +326,26 @@ async def test_it_fits_a_phone(page: Page, demo_server: demos.Demo) -> None:
     await call(page, "list_people", "")
 
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+async def test_a_token_says_who_you_are(page: Page, embedded_database: Database, tmp_path: Path) -> None:
+    embedded_database.execute("""
+        create role page_user;
+        create function me() returns text stable language sql as 'select current_user::text';
+    """)
+    secret = "of-the-page" * 3
+    auth = f"auth: {{secret: {secret}, roles: [page_user]}}\nfunctions: {{me: }}\n"
+    try:
+        with serving.serving(tmp_path, embedded_database.dsn, auth) as server:
+            await page.goto(server.url)
+            await expect(page.get_by_role("alert").filter(has_text="a token is needed")).to_be_visible()
+            await page.get_by_label("Token").fill(jwt.encode({"role": "page_user"}, "not-of-the-page" * 3))
+            await page.get_by_role("button", name="Use").click()
+            await expect(page.get_by_role("alert").filter(has_text="signature is wrong")).to_be_visible()
+            await page.get_by_label("Token").fill(f" {jwt.encode({'role': 'page_user'}, secret)} ")
+            await page.get_by_role("button", name="Use").click()
+            await expect(page.get_by_role("status")).to_have_text("Connected")
+            await expect((await call(page, "me", "")).locator("pre")).to_have_text('"page_user"')
+            await page.goto("about:blank")
+    finally:
+        embedded_database.execute("drop role page_user")

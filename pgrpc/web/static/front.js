@@ -98,6 +98,7 @@ let socket = null;
 let leaving = false;
 let attempts = 0; // since the last connection that held
 let timer = null; // of the next attempt
+let token = ''; // in memory only; empty: none
 let lastId = 0;
 const waiting = new Map(); // id -> what takes the reply: (message, its text), or (null) where none will come
 
@@ -111,7 +112,7 @@ function connect() {
   const address = new URL('rpc', location);
   address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
   address.search = address.hash = '';
-  const mine = new WebSocket(address);
+  const mine = token ? new WebSocket(address, ['pgrpc', `bearer.${token}`]) : new WebSocket(address);
   let opened = 0;
   socket = mine;
   mine.onopen = () => {
@@ -176,13 +177,20 @@ let surface = { functions: [], channels: [] };
 
 async function loadSurface() {
   try {
-    const response = await fetch(new URL('surface.json', location), { cache: 'no-store' });
+    const headers = token ? { Authorization: `Bearer ${token}` } : {};
+    const response = await fetch(new URL('surface.json', location), { cache: 'no-store', headers });
+    if (response.status === 401) {
+      $('identity').hidden = false;
+      notice(`The server wants to know who you are: ${(await response.text()).trim()}.`);
+      return;
+    }
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     surface = await response.json();
   } catch (error) {
     if (!leaving) notice(`What can be called and heard could not be read: ${error.message}.`);
     return;
   }
+  $('identity').hidden = !surface.auth;
   const away = surface.functions.some((f) => f.params === null);
   clearTimeout(reload);
   if (away) reload = setTimeout(loadSurface, ASK_AGAIN);
@@ -495,6 +503,16 @@ $('method').oninput = () => {
   press(null);
   $('params-help').textContent = '';
   $('optional').hidden = true;
+};
+$('identity').onsubmit = (event) => {
+  event.preventDefault();
+  token = $('token').value.trim();
+  const old = socket;
+  drop();
+  old?.close();
+  attempts = 0;
+  connect();
+  loadSurface();
 };
 $('cancel').onclick = () => {
   $('cancel').disabled = true;
