@@ -10,12 +10,13 @@ out is a name and plain values. Must not know which functions there are, nor the
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
-from sqlglot.tokens import Token, TokenType
+from sqlglot.parsers.postgres import PostgresParser
+from sqlglot.tokenizer_core import Token, TokenType
 
 from pgrpc.core import errors
 
@@ -48,7 +49,7 @@ def read(text: str) -> Query:
     try:
         tokens = _DIALECT.tokenize(text)
         _check(tokens)
-        statements = _Dialect.Parser(error_level=sqlglot.ErrorLevel.IMMEDIATE, dialect=_DIALECT).parse(tokens, text)
+        statements = _Parser(error_level=sqlglot.ErrorLevel.IMMEDIATE, dialect=_DIALECT).parse(tokens, text)
         return _query(statements)
     except errors.RpcError:
         raise
@@ -122,22 +123,23 @@ _TOKENS = {*_KEYWORDS.values(), *_STRINGS, TokenType.NUMBER, TokenType.VAR, Toke
 
 class _Dialect(Postgres):
     class Tokenizer(Postgres.Tokenizer):
-        KEYWORDS = _KEYWORDS
-        COMMANDS: set[TokenType] = set()
-        COMMENTS = ["--", ("/*", "*/")]  # noqa: RUF012
+        KEYWORDS: ClassVar[dict[str, TokenType]] = _KEYWORDS
+        COMMANDS: ClassVar[set[TokenType]] = set()
+        COMMENTS: ClassVar[list[str | tuple[str, str]]] = ["--", ("/*", "*/")]
 
-    class Parser(Postgres.Parser):
-        # No name is special: `format`, `now` or `date_add` may be a function that is listed.
-        FUNCTIONS: dict[str, Any] = {}  # noqa: RUF012
-        FUNCTION_PARSERS = {"CAST": Postgres.Parser.FUNCTION_PARSERS["CAST"]}  # noqa: RUF012
-        NO_PAREN_FUNCTIONS: dict[TokenType, Any] = {}  # noqa: RUF012
-        NO_PAREN_FUNCTION_PARSERS: dict[str, Any] = {}  # noqa: RUF012
-        # `name => value` as `name := value`: its own way forgets whether the name was quoted.
-        LAMBDAS = {  # noqa: RUF012
-            TokenType.FARROW: lambda self, names: self.expression(
-                exp.PropertyEQ(this=names[0], expression=self._parse_unary())
-            )
-        }
+
+class _Parser(PostgresParser):
+    # No name is special: `format`, `now` or `date_add` may be a function that is listed.
+    FUNCTIONS: ClassVar[dict[str, Any]] = {}
+    FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": PostgresParser.FUNCTION_PARSERS["CAST"]}
+    NO_PAREN_FUNCTIONS: ClassVar[dict[TokenType, Any]] = {}
+    NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {}
+    # `name => value` as `name := value`: its own way forgets whether the name was quoted.
+    LAMBDAS: ClassVar[dict[TokenType, Any]] = {
+        TokenType.FARROW: lambda self, names: self.expression(
+            exp.PropertyEQ(this=names[0], expression=self._parse_unary())
+        )
+    }
 
 
 _DIALECT = _Dialect()
