@@ -8,11 +8,9 @@ import re
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
-from tornado.web import HTTPError
-
 from pgrpc import config
-from pgrpc.core import effects, frames, session
-from pgrpc.web import context, relay, socket
+from pgrpc.core import channels, effects, frames, session
+from pgrpc.web import context, relay, routing, socket
 
 _SLICE = 64 * 1024
 """Bytes of rows that are made in a row: then the others get their turn."""
@@ -23,7 +21,8 @@ def routes(shared: context.Context, dialect: config.Postgresql2websocket) -> lis
     from pgrpc.core import sqlsession
 
     make = sqlsession.SqlSession
-    return [(rf"{re.escape(shared.server.base_path)}([^/]+)", Channel, {"shared": shared, "make": make})]
+    path = routing.Upgrade(rf"{re.escape(shared.server.base_path)}([^/]+)")
+    return [(path, Channel, {"shared": shared, "make": make})]
 
 
 class Channel(relay.ListenSocket, socket.SessionSocket):
@@ -35,10 +34,9 @@ class Channel(relay.ListenSocket, socket.SessionSocket):
         self._rows: Iterator[str] | None = None
         self._room: asyncio.Future[None] | None = None
 
-    async def get(self, *args: Any, **kwargs: Any) -> None:
-        if self.request.headers.get("Upgrade", "").lower() != "websocket":
-            raise HTTPError(404)  # a page that is not there, rather than a channel
-        await super().get(*args, **kwargs)
+    def rule(self, name: str) -> channels.Rule | str:
+        rule = self.shared.channels.rule(name, verbatim=True)
+        return "is not allowed" if isinstance(rule, str) else rule
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         pause = socket.SessionSocket.on_message(self, message)
@@ -66,6 +64,8 @@ class Channel(relay.ListenSocket, socket.SessionSocket):
 
     def _send_rows(self) -> None:
         """A slice, and then the next one when the client has taken it."""
+        if self._ended is not None:
+            return
         made = bytearray()
         for row in self._rows or ():
             made += frames.text(row)
