@@ -8,6 +8,7 @@ out is a name and plain values. Must not know which functions there are, nor the
 """
 
 import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, NoReturn
@@ -148,7 +149,7 @@ _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET}
 _NAMES = {TokenType.VAR, TokenType.IDENTIFIER, *_TYPES.values()}
 _NAMING = {TokenType.FARROW, TokenType.COLON_EQ}
-_BETWEEN = _NAMING | {TokenType.COMMA, TokenType.DOT, TokenType.DCOLON, TokenType.ALIAS, TokenType.FROM}
+_BETWEEN = _NAMING | {TokenType.COMMA, TokenType.DCOLON, TokenType.ALIAS, TokenType.FROM}
 """What stands between two things: where one is missing sqlglot may not mind."""
 
 
@@ -172,6 +173,8 @@ def _check(tokens: list[Token]) -> None:
         ends = kind in _CLOSING or kind is TokenType.SEMICOLON
         if (before in _BETWEEN and (ends or kind in _BETWEEN)) or (before in _OPENING and kind in _BETWEEN):
             _refuse(f"something is missing before {token.text[:20]!r} in line {token.line}")
+        if kind is TokenType.STAR and before is not TokenType.SELECT:
+            _refuse("a * stands elsewhere than after select")
         if kind in _NAMING and before not in _NAMES:
             _refuse("an argument's name is no name")
         depth += (kind in _OPENING) - (kind in _CLOSING)
@@ -272,23 +275,37 @@ def _number(text: str) -> int | Decimal:
 
 def _check_cast(value: Any, to: Any) -> None:
     what = "the type of a cast"
-    if to.this is exp.DType.ARRAY and (value is None or isinstance(value, list)):
-        (element,) = _node(to, exp.DataType, what, "this", "expressions", "nested").expressions
-        for item in value or ():
-            _check_cast(item, to if isinstance(item, list) else element)
-        return
+    if type(to) is exp.DataType and to.this is exp.DType.ARRAY and (value is None or isinstance(value, list)):
+        while to.this is exp.DType.ARRAY:
+            (to,) = _node(to, exp.DataType, what, "this", "expressions", "nested").expressions
+        values = list(_leaves(value))
+    else:
+        values = [value]
     kind = TokenType[_node(to, exp.DataType, what, "this").this.value]
-    fitting = set(_TYPES.values())
-    if isinstance(value, bool):
-        fitting = set(_BOOLEANS.values())
-    elif isinstance(value, int):
-        fitting = {*_INTEGERS.values(), *_FRACTIONS.values()}
-    elif isinstance(value, Decimal):
-        fitting = set(_FRACTIONS.values())
-    elif isinstance(value, list):
-        fitting = set()
-    if kind not in fitting:
+    if kind not in _TYPES.values() or not all(kind in _keeping(each) for each in values):
         _refuse("a cast would change its constant, or is to a type that is not taken here")
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _keeping(value: Any) -> Collection[TokenType]:
+    """The types to which a cast leaves this constant what it is."""
+    match value:
+        case bool():
+            return _BOOLEANS.values()
+        case int():
+            return {*_INTEGERS.values(), *_FRACTIONS.values()}
+        case Decimal():
+            return _FRACTIONS.values()
+        case list():
+            return ()
+    return _TYPES.values()
 
 
 def _name(node: Any) -> str:
