@@ -4,19 +4,25 @@ Owns what a quoted constant means: in SQL '5' has no type of its own, so it is a
 (https://www.postgresql.org/docs/current/typeconv-func.html). Must not know how the text was read, nor what is called.
 """
 
+import re
 from typing import Any
 
 from pgrpc.core import catalog, errors, jsontext, pgtypes
 
 _JSON = (114, 3802)
 _NUMBERS = (*pgtypes.INTEGERS, pgtypes.NUMERIC, pgtypes.OID, 700, 701)
-_BOOLEAN = 16
+_BOOLEAN, _TIMESTAMPTZ = 16, 1184
 _TRUTH = {word: True for word in ("true", "t", "yes", "y", "on", "1")}
 _TRUTH |= {word: False for word in ("false", "f", "no", "n", "off", "0")}
 
+_INSTANT = re.compile(
+    r"\s*([0-9-]+)[ T]([0-9]{2}:[0-9]{2})(:[0-9.]+)?\s*(Z|[+-][0-9]{2})(?::?([0-9]{2}))?\s*", re.IGNORECASE
+)
+"""As PostgreSQL writes it: 2024-02-29 12:00:00.5+00."""
+
 
 def fitted(function: catalog.Function, params: catalog.Params) -> catalog.Params:
-    """The parameters, with strings in them read where the function takes JSON, a number or a boolean.
+    """The parameters, with strings in them read where the function takes JSON, a number, a boolean or an instant.
 
     What cannot be read, and what fits several forms of the function, stays a string: binding it says what is wrong.
     Raises InvalidParams where a string is no JSON, since JSON takes every string.
@@ -54,7 +60,18 @@ def _read(value: Any, of: pgtypes.Type, path: str) -> Any:
             raise errors.InvalidParams([errors.Fault(path, "postgresql", "is not valid JSON")]) from None
     if of.oid == _BOOLEAN:
         return _TRUTH.get(value.strip().lower(), value)
+    if of.oid == _TIMESTAMPTZ:
+        return _instant(value)
     return _number(value) if of.oid in _NUMBERS else value
+
+
+def _instant(text: str) -> str:
+    """As RFC 3339 has it, which is what JSON has for it."""
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        return text
+    day, minute, second, zone, rest = match.groups()
+    return f"{day}T{minute}{second or ':00'}{zone}" + ("" if zone in "Zz" else f":{rest or '00'}")
 
 
 def _number(text: str) -> Any:

@@ -7,6 +7,8 @@ from pgrpc.core import errors, pgtypes, sqlconstants
 from tests.unit import building
 from tests.unit.building import argument, routine
 
+TIMESTAMPTZ = building.base(1184, "timestamptz")
+
 
 def fitted(of: pgtypes.Type, value: Any) -> Any:
     """What a function with one argument of this type gets, by position and by name."""
@@ -33,6 +35,10 @@ def fitted(of: pgtypes.Type, value: Any) -> Any:
         (building.domain(building.JSON), "[1]", [1]),
         (building.TEXT, "5", "5"),
         (building.VARCHAR, "true", "true"),
+        (TIMESTAMPTZ, "2024-02-29 12:00:00.5+00", "2024-02-29T12:00:00.5+00:00"),
+        (TIMESTAMPTZ, " 2024-02-29 12:00 Z ", "2024-02-29T12:00:00Z"),
+        (TIMESTAMPTZ, "2024-02-29T12:00:01-0330", "2024-02-29T12:00:01-03:30"),
+        (TIMESTAMPTZ, "2024-02-29T12:00:01+05:45", "2024-02-29T12:00:01+05:45"),
         # What cannot be read stays what it is: the schema of the argument says what is wrong.
         (building.INT4, "five", "five"),
         (building.INT4, "[5]", "[5]"),
@@ -40,6 +46,8 @@ def fitted(of: pgtypes.Type, value: Any) -> Any:
         (building.INT4, "null", "null"),
         (building.INT4, '"5"', '"5"'),
         (building.BOOL, "maybe", "maybe"),
+        (TIMESTAMPTZ, "2024-02-29 12:00", "2024-02-29 12:00"),
+        (TIMESTAMPTZ, "tomorrow", "tomorrow"),
         (building.INT4S, "{1,2}", "{1,2}"),
     ],
 )

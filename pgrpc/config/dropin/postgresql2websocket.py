@@ -38,7 +38,7 @@ def load(environ: Mapping[str, str], file: Path | None = None) -> settings.Loade
     """Raises Invalid. environ is not asked: that server did not either, but libpq has its own PG* variables."""
     path = file or FILE
     given = _read(path)
-    document = settings.Document(path, {"dialects": {"postgresql2websocket": True}})
+    document = settings.Document(path.absolute(), {"dialects": {"postgresql2websocket": True}})
     connection: dict[str, str] = {}
     for section in given.sections():
         for key, value in given.items(section):
@@ -46,6 +46,8 @@ def load(environ: Mapping[str, str], file: Path | None = None) -> settings.Loade
             place = _PLACES.get((section, key))
             if section == "postgresql" and key in _CONNECTION:
                 connection[_CONNECTION[key]] = value
+                if key == "port" and not (value.isdecimal() and 0 < int(value) < 65536):
+                    document.fault(name, "must be a number from 1 to 65535")
             elif place is None:
                 document.warn(name, "is not used")
             elif place in (("functions",), ("channels",)):

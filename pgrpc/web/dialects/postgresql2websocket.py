@@ -40,10 +40,15 @@ class Channel(relay.ListenSocket, socket.SessionSocket):
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         pause = socket.SessionSocket.on_message(self, message)
-        if self._sql.is_full and not self._gone:
+        return self._until_room(pause) if self._sql.is_full else pause
+
+    async def _until_room(self, pause: Awaitable[None] | None) -> None:
+        """Who asks faster than answers come is not read from."""
+        if pause is not None:
+            await pause
+        if self._sql.is_full:
             self._room = asyncio.get_running_loop().create_future()
-            return self._room  # who asks faster than answers come is not read from
-        return pause
+            await self._room
 
     def on_close(self) -> None:
         super().on_close()
