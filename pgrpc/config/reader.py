@@ -203,7 +203,8 @@ class _Builder:
     def _channel(self, name: str, given: Mapping[str, Any], dialects: model.Dialects) -> model.Channel:
         channel = model.Channel(name, **given)
         words = _channel_fault(channel)
-        if words is None and dialects.eventserv is None:  # its clients may hear what names a protocol has for itself
+        # Clients that know nothing but channels may hear what names a protocol has for itself.
+        if words is None and dialects.eventserv is None and dialects.postgresql2websocket is None:
             words = _reserved(name)
         if words:
             self._faults.tell(("channels", name), words)

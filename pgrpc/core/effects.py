@@ -3,6 +3,7 @@
 Owns the vocabulary between `core/session` and the socket that performs it. Must not know either.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pgrpc.core import catalog, channels, identity, jsonrpc
@@ -31,6 +32,13 @@ class Send:
     """Text for the client."""
 
     text: str
+
+
+@dataclass(slots=True)
+class SendRows:
+    """Texts for the client, each a message, made while they are sent; then tell `sent`."""
+
+    rows: Iterator[str]
 
 
 @dataclass(slots=True)
@@ -69,4 +77,4 @@ class Unsubscribe:
     channels: list[str]
 
 
-Effect = Send | Execute | Cancel | Subscribe | Activate | Unsubscribe
+Effect = Send | SendRows | Execute | Cancel | Subscribe | Activate | Unsubscribe

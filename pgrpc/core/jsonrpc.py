@@ -105,10 +105,15 @@ def result(identifier: str, text: str) -> str:
 
 def error(identifier: str, fault: errors.RpcError) -> str:
     """A reply that holds an error."""
+    return f'{{"jsonrpc":"2.0","error":{error_object(fault)},"id":{identifier}}}'
+
+
+def error_object(fault: errors.RpcError) -> str:
+    """An error as such: `code`, `message` and, where it helps, `data`."""
     body: dict[str, Any] = {"code": fault.code, "message": fault.message}
     if fault.data is not None:
         body["data"] = fault.data
-    return f'{{"jsonrpc":"2.0","error":{jsontext.dump(body)},"id":{identifier}}}'
+    return jsontext.dump(body)
 
 
 def notification(method: str, params: str) -> str:

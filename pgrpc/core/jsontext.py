@@ -87,7 +87,10 @@ def indent(text: str) -> str:
 
 
 def elements(text: str) -> Iterator[str]:
-    """The source text of each element of a JSON array. `text` must be valid JSON."""
+    """The source text of each element of a JSON array. `text` must be valid JSON.
+
+    Raises RecursionError where it is nested too deep.
+    """
     for start, end in _items(text, text.index("[")):
         yield text[start:end]
 
@@ -111,11 +114,21 @@ def member(text: str, name: str) -> str:
     return source
 
 
+def members(text: str) -> Iterator[tuple[str, str]]:
+    """The source texts of name and value of each member of a JSON object. `text` must be valid JSON.
+
+    Raises RecursionError where it is nested too deep.
+    """
+    spans = _items(text, text.index("{"))
+    for key, value in zip(spans, spans, strict=True):
+        yield text[slice(*key)], text[slice(*value)]
+
+
 def _items(text: str, opening: int) -> Iterator[tuple[int, int]]:
     """Start and end of each value in the array, or of each key and value in the object, that begins at `opening`."""
     index = _skip(text, opening + 1)
     while text[index] not in "]}":
-        _, end = _decoder.raw_decode(text, index)
+        _, end = _checker.raw_decode(text, index)
         yield index, end
         index = _skip(text, end)
         if text[index] in ",:":

@@ -69,6 +69,16 @@ class Session:
         with schemas.together():  # there is no pause between them
             return [effect for member in message for effect in self._message(member, batch, now)]
 
+    def call(self, ticket: effects.Ticket, method: str, params: catalog.Params, now: float) -> list[effects.Effect]:
+        """A call that was asked for in the words of another protocol, which writes the answer: the ticket has no id.
+
+        Raises errors.RpcError where it is refused.
+        """
+        self._count(now)
+        if self._client is None:
+            raise errors.Unauthenticated
+        return self._call(ticket, self._catalog.bind(method, params), self._client)
+
     def complete(self, ticket: effects.Ticket, text: str) -> list[effects.Effect]:
         """A call has returned this JSON text."""
         self._running_done(ticket)
@@ -112,13 +122,11 @@ class Session:
         if isinstance(message, jsonrpc.Invalid):
             return self._refuse(effects.Ticket(message.id, None, batch), message.error)
         ticket = effects.Ticket(message.id, message.key, batch)
-        if self._bucket is not None and message.method not in ("rpc.off", "$/cancelRequest"):  # they give back
-            wait = self._bucket.take(now)
-            if wait:
-                return self._refuse(ticket, errors.RateLimited(round(wait, 3)))
-        if self._client is None:
-            return self._refuse(ticket, errors.Unauthenticated())
         try:
+            if message.method not in ("rpc.off", "$/cancelRequest"):  # they give back
+                self._count(now)
+            if self._client is None:
+                raise errors.Unauthenticated
             match message.method:
                 case "rpc.on":
                     return self._on(ticket, _names(message.params))
@@ -129,6 +137,11 @@ class Session:
             return self._call(ticket, self._catalog.bind(message.method, message.params), self._client)
         except errors.RpcError as error:
             return self._refuse(ticket, error)
+
+    def _count(self, now: float) -> None:
+        wait = 0.0 if self._bucket is None else self._bucket.take(now)
+        if wait:
+            raise errors.RateLimited(round(wait, 3))
 
     # Calls
 

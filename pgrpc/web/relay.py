@@ -5,7 +5,7 @@ the upgrade (refusals; the upgrade itself means that LISTEN is in effect) or by 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from pgrpc.core import channels, errors, hub
@@ -69,9 +69,10 @@ class ListenSocket(socket.Socket):
         """LISTEN is in effect: events flow from now on."""
         self.shared.hub.activate(self, (name,))
 
-    def on_message(self, message: str | bytes) -> None:
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         """A listener's words are ignored, but for the life they show."""
         self._alive = True
+        return None
 
     def gap(self, names: Sequence[str], reason: str) -> None:
         if self.shared.server.relay_on_gap == "close":

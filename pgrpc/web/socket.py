@@ -9,7 +9,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol
@@ -192,6 +192,10 @@ class Socket(WebSocketHandler):
         self._ended = code, reason
         self.close(int(code), reason)
 
+    def gap(self, channels: Sequence[str], reason: str) -> None:
+        """Events of these channels may have been lost."""
+        raise NotImplementedError
+
     def gap_frame(self, channels: list[str]) -> bytes:
         """What tells the client that events of these channels were dropped; b"" where it cannot be told."""
         raise NotImplementedError
@@ -210,36 +214,34 @@ class Socket(WebSocketHandler):
             self.shared.observe(observe.Bug("a socket", error))
 
 
-class RpcSocket(Socket):
-    """JSON-RPC 2.0."""
+class Session(Protocol):
+    """A client's protocol: what each message, and the end of each call, leads to."""
 
-    form = staticmethod(hub.event)
-    token_later = True
+    def receive(self, data: str | bytes, now: float) -> list[effects.Effect]: ...
+    def complete(self, ticket: effects.Ticket, text: str) -> list[effects.Effect]: ...
+    def fail(self, ticket: effects.Ticket, error: errors.RpcError) -> list[effects.Effect]: ...
+    def close(self) -> list[effects.Effect]: ...
+
+
+class SessionSocket(Socket):
+    """A client with a session, whose calls are made."""
+
+    session: Session
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)
         self.session = self._session()
-        self._login_by: asyncio.TimerHandle | None = None
         self._jobs: dict[effects.Ticket, Any] | None = None
         self._asked: deque[effects.Effect] | None = None  # while effects are performed: those that are still to be
         self._frames = 0
 
-    def _session(self) -> session.Session:
-        return session.Session(self.shared.catalog, self.shared.channels, self.shared.limits, self.identity)
+    def _session(self) -> Session:
+        """Made once at first, and again when it is known who the client is."""
+        raise NotImplementedError
 
     async def _identify(self, auth: config.Auth | None) -> None:
         await super()._identify(auth)
         self.session = self._session()
-
-    def open(self, *args: str, **kwargs: str) -> None:
-        super().open(*args, **kwargs)
-        if self.session.client is None and not self._gone:
-            patience = self.shared.limits.handshake_timeout
-            self._login_by = asyncio.get_running_loop().call_later(patience, self._not_logged_in)
-
-    def _not_logged_in(self) -> None:
-        if self.session.client is None:
-            self.end(errors.CloseCode.UNAUTHENTICATED, "no token came")
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         try:
@@ -257,16 +259,7 @@ class RpcSocket(Socket):
 
     def on_close(self) -> None:
         super().on_close()
-        if self._login_by is not None:
-            self._login_by.cancel()
         self._perform(self.session.close())
-
-    def gap(self, channels: Sequence[str], reason: str) -> None:
-        self.outbox.reply(frames.text(hub.gap(channels, reason)))
-
-    def gap_frame(self, channels: list[str]) -> bytes:
-        self.shared.observe(observe.EventsDropped(str(self.request.remote_ip), channels))
-        return frames.text(hub.gap(channels, "this client was too slow: events were dropped"))
 
     def _perform(self, asked: list[effects.Effect]) -> None:
         """Each effect, and before the next one whatever it leads to at once: of a long batch a refusal starts the next
@@ -296,12 +289,6 @@ class RpcSocket(Socket):
             case effects.Cancel(ticket):
                 if self._jobs is not None and ticket in self._jobs:
                     self.shared.cancel(self._jobs[ticket])
-            case effects.Subscribe(ticket, rules):
-                self.shared.hub.subscribe(self, rules, partial(self._subscribed, ticket))
-            case effects.Activate(channels):
-                self.shared.hub.activate(self, channels)
-            case effects.Unsubscribe(channels):
-                self.shared.hub.unsubscribe(self, channels)
 
     def _returned(self, ticket: effects.Ticket, result: str | errors.RpcError) -> None:
         if self._jobs is not None:
@@ -310,6 +297,54 @@ class RpcSocket(Socket):
             self._perform(self.session.complete(ticket, result))
         else:
             self._perform(self.session.fail(ticket, result))
+
+
+class RpcSocket(SessionSocket):
+    """JSON-RPC 2.0."""
+
+    form = staticmethod(hub.event)
+    token_later = True
+    session: session.Session
+
+    def initialize(self, shared: context.Context) -> None:
+        super().initialize(shared)
+        self._login_by: asyncio.TimerHandle | None = None
+
+    def _session(self) -> session.Session:
+        return session.Session(self.shared.catalog, self.shared.channels, self.shared.limits, self.identity)
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        super().open(*args, **kwargs)
+        if self.session.client is None and not self._gone:
+            patience = self.shared.limits.handshake_timeout
+            self._login_by = asyncio.get_running_loop().call_later(patience, self._not_logged_in)
+
+    def _not_logged_in(self) -> None:
+        if self.session.client is None:
+            self.end(errors.CloseCode.UNAUTHENTICATED, "no token came")
+
+    def on_close(self) -> None:
+        super().on_close()
+        if self._login_by is not None:
+            self._login_by.cancel()
+
+    def gap(self, channels: Sequence[str], reason: str) -> None:
+        self.outbox.reply(frames.text(hub.gap(channels, reason)))
+
+    def gap_frame(self, channels: list[str]) -> bytes:
+        self.shared.observe(observe.EventsDropped(str(self.request.remote_ip), channels))
+        return frames.text(hub.gap(channels, "this client was too slow: events were dropped"))
+
+    def _perform_one(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Subscribe(ticket, rules):
+                self.shared.hub.subscribe(self, rules, partial(self._subscribed, ticket))
+            case effects.Activate(channels):
+                self.shared.hub.activate(self, channels)
+            case effects.Unsubscribe(channels):
+                self.shared.hub.unsubscribe(self, channels)
+            case _:
+                super()._perform_one(effect)
 
     def _subscribed(self, ticket: effects.Ticket, results: dict[str, str]) -> None:
         self._perform(self.session.subscribed(ticket, results))

@@ -177,3 +177,22 @@ def test_indent(text: str, indented: str) -> None:
 def test_what_cannot_be_indented(text: str) -> None:
     with pytest.raises(ValueError, match=r"not JSON|nested deeper than 256 levels"):
         jsontext.indent(text)
+
+
+def test_members_are_names_and_values_as_they_are_written() -> None:
+    assert list(jsontext.members('{ "a" : 1.50 ,"\\u0062":[1, {"c":"}"}],"a":null}')) == [
+        ('"a"', "1.50"),
+        ('"\\u0062"', '[1, {"c":"}"}]'),
+        ('"a"', "null"),
+    ]
+    assert list(jsontext.members(" {}")) == []
+
+
+def test_digits_do_not_matter_to_what_is_cut_out() -> None:
+    assert list(jsontext.elements(f"[{DIGITS}]")) == [DIGITS]
+    assert list(jsontext.members(f'{{"a":{DIGITS}}}')) == [('"a"', DIGITS)]
+
+
+def test_what_is_nested_too_deep_is_not_cut_out() -> None:
+    with pytest.raises(RecursionError):
+        list(jsontext.elements(f"[{DEEP}]"))

@@ -650,3 +650,26 @@ def test_of_nobody_nothing_is_taken() -> None:
     assert code(receive(nobody, request("rpc.on", ["people"], id=2))) == (-32004, 2)
     assert code(receive(nobody, request("unknown", id=3))) == (-32004, 3)
     assert nobody.close() == []
+# Calls in the words of another protocol
+
+
+def test_a_call_of_another_protocol_is_under_the_same_limits() -> None:
+    client = make(calls_in_flight=1, calls_per_second=2)
+    ticket = effects.Ticket(None, None, None)
+    (execute,) = client.call(ticket, "add", [1, 2], 0.0)
+    assert isinstance(execute, effects.Execute)
+    assert execute.ticket is ticket
+    with pytest.raises(errors.LimitReached):
+        client.call(effects.Ticket(None, None, None), "add", [1, 2], 0.0)
+    with pytest.raises(errors.RateLimited):
+        client.call(effects.Ticket(None, None, None), "add", [1, 2], 0.0)
+    assert client.complete(ticket, "3") == []  # the other protocol writes the answer
+    with pytest.raises(errors.MethodNotFound):
+        client.call(effects.Ticket(None, None, None), "secret", [], 1.0)
+
+
+def test_nobody_calls_in_another_protocol_either() -> None:
+    functions = building.functions({"add": building.function(ADD)})
+    client = session.Session(functions, channels.Channels([]), Limits(), None)
+    with pytest.raises(errors.Unauthenticated):
+        client.call(effects.Ticket(None, None, None), "add", [1, 2], 0.0)

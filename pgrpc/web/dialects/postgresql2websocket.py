@@ -1,13 +1,85 @@
-"""postgresql2websocket: /{channel}.
+"""postgresql2websocket: /{channel} relays, and takes SQL text: `select add(1, 2);` is answered by `{"add": 3}`.
 
-Owns what that server does otherwise than ours. Must not know the other dialects.
+Owns the socket that does both, and how rows are sent. Must not know SQL (core/sqlsession does), nor the other dialects.
 """
 
+import asyncio
+import re
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from pgrpc import config
-from pgrpc.web import context
+from pgrpc.core import channels, effects, frames, session
+from pgrpc.web import context, relay, routing, socket
+
+_SLICE = 64 * 1024
+"""Bytes of rows that are made in a row: then the others get their turn."""
 
 
 def routes(shared: context.Context, dialect: config.Postgresql2websocket) -> list[tuple[Any, ...]]:
-    return []
+    # Here, because the reader of SQL takes 0.1 s to import, and most servers have no use for it.
+    from pgrpc.core import sqlsession
+
+    make = sqlsession.SqlSession
+    path = routing.Upgrade(rf"{re.escape(shared.server.base_path)}([^/]+)")
+    return [(path, Channel, {"shared": shared, "make": make})]
+
+
+class Channel(relay.ListenSocket, socket.SessionSocket):
+    def initialize(self, shared: context.Context, make: Any = None) -> None:
+        super().initialize(shared)
+        limits = shared.limits
+        calls = session.Session(shared.catalog, shared.channels, limits)
+        self.session = self._sql = make(calls, shared.catalog, limits.calls_in_flight)
+        self._rows: Iterator[str] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    def rule(self, name: str) -> channels.Rule | str:
+        rule = self.shared.channels.rule(name, verbatim=True)
+        return "is not allowed" if isinstance(rule, str) else rule
+
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        pause = socket.SessionSocket.on_message(self, message)
+        return self._until_room(pause) if self._sql.is_full else pause
+
+    async def _until_room(self, pause: Awaitable[None] | None) -> None:
+        """Who asks faster than answers come is not read from."""
+        if pause is not None:
+            await pause
+        if self._sql.is_full:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+
+    def on_close(self) -> None:
+        super().on_close()
+        self._rows = None
+        self._make_room()
+
+    def _perform_one(self, effect: effects.Effect) -> None:
+        if isinstance(effect, effects.SendRows):
+            self._rows = effect.rows
+            self._send_rows()
+        else:
+            super()._perform_one(effect)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        if self._room is not None and not (self._sql.is_full or self._room.done()):
+            self._room.set_result(None)
+
+    def _send_rows(self) -> None:
+        """A slice, and then the next one when the client has taken it."""
+        if self._ended is not None:
+            return
+        made = bytearray()
+        for row in self._rows or ():
+            made += frames.text(row)
+            if len(made) >= _SLICE:
+                self.outbox.reply(bytes(made))
+                self.outbox.drained().add_done_callback(lambda _: self._send_rows())
+                return
+        if made:
+            self.outbox.reply(bytes(made))
+        if self._rows is not None:
+            self._rows = None
+            self._perform(self._sql.sent())

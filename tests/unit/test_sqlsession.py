@@ -1,0 +1,158 @@
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pgrpc.core import channels, effects, errors, session, sqlsession
+from tests.unit import building
+from tests.unit.building import argument, routine
+from tests.unit.test_session import Limits
+
+ADD = building.function(routine(argument("a"), argument("b")))
+SERIES = building.function(routine(argument("n"), returns_set=True))
+
+
+def make(waiting: int = 3, **limits: Any) -> sqlsession.SqlSession:
+    functions = building.functions({"add": ADD, "series": SERIES})
+    return sqlsession.SqlSession(
+        session.Session(functions, channels.Channels([]), Limits(**limits)), functions, waiting
+    )
+
+
+@pytest.fixture
+def client() -> sqlsession.SqlSession:
+    return make()
+
+
+def executed(done: Sequence[effects.Effect]) -> effects.Execute:
+    (effect,) = done
+    assert isinstance(effect, effects.Execute)
+    return effect
+
+
+def refused(done: Sequence[effects.Effect]) -> dict[str, Any]:
+    (effect,) = done
+    assert isinstance(effect, effects.Send)
+    frame = json.loads(effect.text)
+    assert list(frame) == ["error"]
+    error: dict[str, Any] = frame["error"]
+    return error
+
+
+def rows(effect: effects.Effect) -> list[str]:
+    assert isinstance(effect, effects.SendRows)
+    return list(effect.rows)
+
+
+def test_a_statement_is_a_call_and_its_rows(client: sqlsession.SqlSession) -> None:
+    execute = executed(client.receive("select add(1, 2);"))
+    assert (execute.call.names, execute.call.arguments) == (("a", "b"), '{"a":1,"b":2}')
+    (answer,) = client.complete(execute.ticket, "3")
+    assert rows(answer) == ['{"add": 3}']
+    assert client.sent() == []
+    execute = executed(client.receive(b"select * from series(n => '2')"))
+    (answer,) = client.complete(execute.ticket, "[1, 2]")
+    assert rows(answer) == ['{"series": 1}', '{"series": 2}']
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("select add(1, 2", -32700),
+        (b"select add(1, \xff)", -32700),
+        ("drop table people", -32600),
+        ("select secret()", -32601),
+        ("select add(1)", -32602),
+        ("select add('one', 2)", -32602),
+    ],
+)
+def test_what_is_refused_is_answered_with_an_error(client: sqlsession.SqlSession, text: Any, code: int) -> None:
+    assert refused(client.receive(text))["code"] == code
+    executed(client.receive("select add(1, 2)"))
+
+
+def test_an_error_is_that_of_json_rpc(client: sqlsession.SqlSession) -> None:
+    assert refused(client.receive("select add(1, 'x')")) == {
+        "code": -32602,
+        "message": "Invalid params: /1: must be integer or null, not a string",
+        "data": [{"path": "/1", "rule": "type", "message": "must be integer or null, not a string"}],
+    }
+
+
+def test_a_failed_call_is_answered_with_its_error(client: sqlsession.SqlSession) -> None:
+    execute = executed(client.receive("select add(1, 2)"))
+    error = refused(client.fail(execute.ticket, errors.DatabaseRefused({"sqlstate": "22003", "message": "too large"})))
+    assert error == {"code": -32000, "message": "too large", "data": {"sqlstate": "22003", "message": "too large"}}
+    executed(client.receive("select add(1, 2)"))
+
+
+def test_a_function_that_is_not_known_yet_is_unavailable() -> None:
+    functions = building.functions({})
+    functions = type(functions)(["add"])
+    calls = session.Session(functions, channels.Channels([]), Limits())
+    assert refused(sqlsession.SqlSession(calls, functions, 1).receive("select add(1)"))["code"] == -32001
+
+
+# Order
+
+
+def test_statements_are_answered_one_after_the_other(client: sqlsession.SqlSession) -> None:
+    first = executed(client.receive("select add(1, 1)"))
+    assert client.receive("select add(2, 2)") == []
+    assert client.receive("drop table people") == []  # its refusal comes when it is its turn
+    answer, *rest = client.complete(first.ticket, "2")
+    assert (rows(answer), rest) == (['{"add": 2}'], [])
+    second = executed(client.sent())
+    assert second.call.arguments == '{"a":2,"b":2}'
+    answer, *rest = client.complete(second.ticket, "4")
+    assert (rows(answer), rest) == (['{"add": 4}'], [])
+    assert refused(client.sent())["code"] == -32600
+
+
+def test_after_a_failure_the_next_one_begins(client: sqlsession.SqlSession) -> None:
+    first = executed(client.receive("select add(1, 1)"))
+    client.receive("select add(2, 2)")
+    failure, *rest = client.fail(first.ticket, errors.Timeout(1))
+    assert refused([failure])["code"] == -32002
+    assert executed(rest).call.arguments == '{"a":2,"b":2}'
+
+
+def test_it_is_full_when_as_many_wait_as_may() -> None:
+    client = make(waiting=2)
+    first = executed(client.receive("select add(1, 1)"))
+    client.receive("select add(2, 2)")
+    assert not client.is_full
+    client.receive("select add(3, 3)")
+    assert client.is_full
+    client.complete(first.ticket, "2")
+    assert client.is_full
+    client.sent()
+    assert not client.is_full
+
+
+def test_a_client_that_is_gone_has_its_call_cancelled_and_nothing_else_begins(client: sqlsession.SqlSession) -> None:
+    running = executed(client.receive("select add(1, 1)"))
+    client.receive("select add(2, 2)")
+    assert client.close() == [effects.Cancel(running.ticket)]
+    (failure,) = client.fail(running.ticket, errors.Cancelled())
+    assert isinstance(failure, effects.Send)
+
+
+# Limits
+
+
+def test_calls_a_second_are_counted_as_they_come() -> None:
+    client = make(calls_per_second=1)
+    first = executed(client.receive("select add(1, 1)", 10.0))
+    client.receive("select add(2, 2)", 10.5)
+    client.complete(first.ticket, "2")
+    assert refused(client.sent()) == {"code": -32005, "message": "Too many requests", "data": {"retry_after": 0.5}}
+
+
+def test_a_result_that_is_nested_too_deep_to_be_cut_is_an_error(client: sqlsession.SqlSession) -> None:
+    execute = executed(client.receive("select series(1)"))
+    (answer,) = client.complete(execute.ticket, "[1, " + "[" * 100_000 + "]" * 100_000 + "]")
+    first, second = rows(answer)
+    assert first == '{"series": 1}'
+    assert json.loads(second)["error"]["data"] == {"sqlstate": "54001", "message": "the result is nested too deep"}
