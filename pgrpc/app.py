@@ -64,10 +64,10 @@ def run(
         return runner.run(_serve(config, stop_on, on_serving, observer, share))
 
 
-def bind(config: configuration.Server) -> list[listening.Sockets]:
+def bind(config: configuration.Server, workers: int = 1) -> list[listening.Sockets]:
     """The listening sockets of each worker. Raises CannotServe."""
     try:
-        return listening.bind(config.host, config.port, config.workers)
+        return listening.bind(config.host, config.port, workers)
     except OSError as error:
         raise CannotServe(
             f"cannot listen on {config.host} port {config.port}: {error.strerror or error}; "

@@ -24,7 +24,7 @@ _WAYS = 64
 
 _SLOTS = _BUCKETS * _WAYS
 
-_LOCK_TRIES = 50
+_LOCK_TRIES = 200
 _LOCK_PAUSE = 0.001
 """Seconds. What is done under the lock takes microseconds: who holds it longer has been stopped by somebody."""
 
@@ -54,7 +54,7 @@ class Counts:
         self._counts = memoryview(mmap.mmap(-1, _SLOTS * 4 * workers)).cast("I")
         self._secret = secrets.token_bytes(16)  # so that nobody can choose keys that share a bucket
         # Held by a process, not by what it inherited; let go of by the kernel when it dies: fcntl(2).
-        self._lock = os.memfd_create("pgrpc") if sys.platform == "linux" else tempfile.mkstemp()[0]
+        self._lock = _nameless_file()
         self._column = 0
 
     def close(self) -> None:
@@ -116,6 +116,14 @@ class Counts:
                 fcntl.lockf(self._lock, fcntl.LOCK_UN)
             return
         yield False
+
+
+def _nameless_file() -> int:
+    if sys.platform == "linux":
+        return os.memfd_create("pgrpc")  # there may be no place that can be written to
+    descriptor, path = tempfile.mkstemp()
+    os.unlink(path)
+    return descriptor
 
 
 class States:

@@ -91,7 +91,8 @@ class _Parent:
         self._wakeup = wakeup
         self._on_serving = on_serving
         self._observe = observer
-        self._workers = [_Worker(number, sockets) for number, sockets in enumerate(app.bind(config.server))]
+        bound = app.bind(config.server, config.server.workers)
+        self._workers = [_Worker(number, sockets) for number, sockets in enumerate(bound)]
         self._counts = shared.Counts(len(self._workers))
         self._states = shared.States(len(self._workers))
         self._life = os.pipe()

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import websockets
 
+from pgrpc import process
 from tests.conftest import Database
 from tests.serving import PATIENCE, ROOT, Client, RpcError, Server, serving
 
@@ -45,7 +45,7 @@ async def workers(folder: Path, dsn: str, limits: str = "") -> AsyncIterator[Ser
         await until_ready(server)
         yield server
         server.stop()
-        assert all(ends(int(pid)) for pid in re.findall(r"serves: process (\d+)", server.log))
+        assert all(has_ended(int(pid)) for pid in re.findall(r"serves: process (\d+)", server.log))
 
 
 def process_of(server: Server, worker: int, *, after: int = 0) -> int:
@@ -54,8 +54,8 @@ def process_of(server: Server, worker: int, *, after: int = 0) -> int:
 
 
 def children(server: Server) -> set[int]:
-    pid = server.process.pid
-    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    command = ["ps", "-o", "pid=", "--ppid", str(server.process.pid)]
+    return set(map(int, subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout.split()))
 
 
 async def ready(server: Server) -> dict[str, Any]:
@@ -105,16 +105,12 @@ async def until(server: Server, right: Callable[[dict[str, Any]], bool]) -> None
             await asyncio.sleep(0.05)
 
 
-def ends(pid: int) -> bool:
-    """Wait until a process that is not our child has ended."""
-    try:
-        end = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([end], [], [], 30)[0])
-    finally:
-        os.close(end)
+def has_ended(pid: int) -> bool:
+    """Wait until a process that is not our child is gone, or waits for somebody to ask for its status."""
+    command = ["ps", "-o", "stat=", "-p", str(pid)]
+    return process.until(
+        lambda: subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout[:1] in ("", "Z"), 30
+    )
 
 
 async def opened(server: Server, stack: AsyncExitStack, count: int, **options: Any) -> list[Client]:
@@ -147,7 +143,7 @@ async def test_a_worker_that_dies_is_replaced(embedded_database: Database, tmp_p
         assert [await client.call("add", 1, 2) for client in clients] == [3] * MANY
         first, second = process_of(server, 0), process_of(server, 1)
         assert children(server) == {first, second}
-        assert re.search(rf" {first} INFO connected to the database", server.log)
+        server.wait_for(rf" {first} INFO connected to the database")
         at = len(server.log)
         os.kill(second, signal.SIGKILL)
         server.wait_for(rf"worker 1: process {second} was ended by SIGKILL; another is started")

@@ -650,6 +650,8 @@ def test_of_nobody_nothing_is_taken() -> None:
     assert code(receive(nobody, request("rpc.on", ["people"], id=2))) == (-32004, 2)
     assert code(receive(nobody, request("unknown", id=3))) == (-32004, 3)
     assert nobody.close() == []
+
+
 # Calls in the words of another protocol
 
 
