@@ -299,19 +299,22 @@ class SessionSocket(Socket):
             self._perform(self.session.fail(ticket, result))
 
 
+_RpcSession = session.Session  # in the class, `session` is something else
+
+
 class RpcSocket(SessionSocket):
     """JSON-RPC 2.0."""
 
     form = staticmethod(hub.event)
     token_later = True
-    session: session.Session
+    session: _RpcSession
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)
         self._login_by: asyncio.TimerHandle | None = None
 
-    def _session(self) -> session.Session:
-        return session.Session(self.shared.catalog, self.shared.channels, self.shared.limits, self.identity)
+    def _session(self) -> _RpcSession:
+        return _RpcSession(self.shared.catalog, self.shared.channels, self.shared.limits, self.identity)
 
     def open(self, *args: str, **kwargs: str) -> None:
         super().open(*args, **kwargs)

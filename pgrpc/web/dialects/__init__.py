@@ -7,7 +7,7 @@ everybody's. A dialect must not know another one.
 from typing import Any
 
 from pgrpc.web import context
-from pgrpc.web.dialects import eventserv, postgresql2websocket, psqlisten2websocket
+from pgrpc.web.dialects import eventserv, psqlisten2websocket
 
 
 def routes_before(shared: context.Context) -> list[tuple[Any, ...]]:
@@ -22,4 +22,9 @@ def routes_before(shared: context.Context) -> list[tuple[Any, ...]]:
 def routes_after(shared: context.Context) -> list[tuple[Any, ...]]:
     """Tornado's routes that leave our own their place: they may match any path."""
     on = shared.dialects
-    return [*(postgresql2websocket.routes(shared, on.postgresql2websocket) if on.postgresql2websocket else ())]
+    if on.postgresql2websocket is None:
+        return []
+    # Here, because its reader of SQL takes 0.1 s to import, and most servers have no use for it.
+    from pgrpc.web.dialects import postgresql2websocket
+
+    return postgresql2websocket.routes(shared, on.postgresql2websocket)

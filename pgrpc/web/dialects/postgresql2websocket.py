@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from pgrpc import config
-from pgrpc.core import channels, effects, frames, session
+from pgrpc.core import channels, effects, frames, session, sqlsession
 from pgrpc.web import context, relay, routing, socket
 
 _SLICE = 64 * 1024
@@ -17,22 +17,22 @@ _SLICE = 64 * 1024
 
 
 def routes(shared: context.Context, dialect: config.Postgresql2websocket) -> list[tuple[Any, ...]]:
-    # Here, because the reader of SQL takes 0.1 s to import, and most servers have no use for it.
-    from pgrpc.core import sqlsession
-
-    make = sqlsession.SqlSession
     path = routing.Upgrade(rf"{re.escape(shared.server.base_path)}([^/]+)")
-    return [(path, Channel, {"shared": shared, "make": make})]
+    return [(path, Channel, {"shared": shared})]
 
 
 class Channel(relay.ListenSocket, socket.SessionSocket):
-    def initialize(self, shared: context.Context, make: Any = None) -> None:
+    session: sqlsession.SqlSession
+
+    def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)
-        limits = shared.limits
-        calls = session.Session(shared.catalog, shared.channels, limits)
-        self.session = self._sql = make(calls, shared.catalog, limits.calls_in_flight)
         self._rows: Iterator[str] | None = None
         self._room: asyncio.Future[None] | None = None
+
+    def _session(self) -> sqlsession.SqlSession:
+        shared = self.shared
+        calls = session.Session(shared.catalog, shared.channels, shared.limits, self.identity)
+        return sqlsession.SqlSession(calls, shared.catalog, shared.limits.calls_in_flight)
 
     def rule(self, name: str) -> channels.Rule | str:
         rule = self.shared.channels.rule(name, verbatim=True)
@@ -40,13 +40,13 @@ class Channel(relay.ListenSocket, socket.SessionSocket):
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         pause = socket.SessionSocket.on_message(self, message)
-        return self._until_room(pause) if self._sql.is_full else pause
+        return self._until_room(pause) if self.session.is_full else pause
 
     async def _until_room(self, pause: Awaitable[None] | None) -> None:
         """Who asks faster than answers come is not read from."""
         if pause is not None:
             await pause
-        if self._sql.is_full:
+        if self.session.is_full:
             self._room = asyncio.get_running_loop().create_future()
             await self._room
 
@@ -64,7 +64,7 @@ class Channel(relay.ListenSocket, socket.SessionSocket):
         self._make_room()
 
     def _make_room(self) -> None:
-        if self._room is not None and not (self._sql.is_full or self._room.done()):
+        if self._room is not None and not (self.session.is_full or self._room.done()):
             self._room.set_result(None)
 
     def _send_rows(self) -> None:
@@ -82,4 +82,4 @@ class Channel(relay.ListenSocket, socket.SessionSocket):
             self.outbox.reply(bytes(made))
         if self._rows is not None:
             self._rows = None
-            self._perform(self._sql.sent())
+            self._perform(self.session.sent())
