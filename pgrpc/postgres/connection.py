@@ -29,12 +29,22 @@ Done = Callable[[Outcome], None]
 
 
 class Message(NamedTuple):
-    """What is sent at once. start: statements that come first. reusable: the server may keep `sql` prepared."""
+    """What is sent at once. start: statements that come first. hook: those that come then, once for each `sql`.
+
+    reusable: the server may keep `sql` prepared, for `role`: a plan that was made for one role is no good for another,
+    which may lack the privileges that were looked at while planning (those of functions that were inlined).
+    """
 
     sql: str
     parameters: Parameters = None
     start: str = ""
+    hook: str = ""
     reusable: bool = False
+    role: str | None = None
+
+    @property
+    def begin(self) -> str:
+        return self.start + self.hook
 
 
 _SENT_AT_ONCE = 8192
@@ -61,7 +71,8 @@ class Connection(aiopg.Connection):
         self.may_prepare = False
         """Whether this is one session of the server for as long as it lives: behind a pooler it need not be."""
         self._names = itertools.count()
-        self._prepared: dict[str, str | None] = {}  # statement -> its name, None where it was sent once as text
+        # (role, statement) -> its name, None where it was sent once as text
+        self._prepared: dict[tuple[str | None, str], str | None] = {}
         self._done: Done | None = None
         self._cursor: Any = None
         self._reset: select.poll | None = None
@@ -86,14 +97,15 @@ class Connection(aiopg.Connection):
     def send(self, message: Message, done: Done) -> None:
         """`run` for a message that may be kept prepared: that saves PostgreSQL 20 of 45 us for a small call."""
         if message.reusable and self.may_prepare:
-            name = self._prepared.get(message.sql)
+            key = (message.role, message.sql)
+            name = self._prepared.get(key)
             if name is not None:
                 return self._execute(name, message, done)
-            if message.sql in self._prepared:
+            if key in self._prepared:
                 return self._prepare(message, done)
             if len(self._prepared) < _MAX_PREPARED:
-                self._prepared[message.sql] = None  # a second time will show that preparing pays
-        self.run(message.start + message.sql, message.parameters, done)
+                self._prepared[key] = None  # a second time will show that preparing pays
+        self.run(message.begin + message.sql, message.parameters, done)
 
     def forget_prepared(self) -> None:
         """DEALLOCATE ALL was sent."""
@@ -108,7 +120,7 @@ class Connection(aiopg.Connection):
             if isinstance(outcome, psycopg2.Error):
                 done(outcome)
                 return
-            self._prepared[message.sql] = name
+            self._prepared[message.role, message.sql] = name
             with self._told(done):
                 self._execute(name, message, done)
 
@@ -122,12 +134,12 @@ class Connection(aiopg.Connection):
                 # A function has deallocated it; nothing has run.
                 self.may_prepare = False
                 with self._told(done):
-                    self.run(message.start + message.sql, message.parameters, done)
+                    self.run(message.begin + message.sql, message.parameters, done)
             else:
                 done(outcome)
 
         parameter = "(%s)" if message.parameters else ""
-        self.run(f"{message.start}execute {name}{parameter}", message.parameters, executed)
+        self.run(f"{message.begin}execute {name}{parameter}", message.parameters, executed)
 
     @contextlib.contextmanager
     def _told(self, done: Done) -> Iterator[None]:

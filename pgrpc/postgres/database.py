@@ -11,15 +11,25 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 
 import psycopg2
 import psycopg2.errors
 
 from pgrpc import observe
-from pgrpc.core import catalog, errors, identity
-from pgrpc.postgres import backoff, cancelling, connecting, connection, pool, queue, refusals, statements
+from pgrpc.core import catalog, errors, identity, roles, routines
+from pgrpc.postgres import (
+    backoff,
+    cancelling,
+    connecting,
+    connection,
+    pool,
+    prologue,
+    queue,
+    refusals,
+    statements,
+)  # fmt: skip
 
 Result = str | errors.RpcError
 """JSON text, or what the client is told."""
@@ -40,10 +50,20 @@ _NOT_YET = "not connected yet"
 class Job:
     """One call on its way."""
 
-    __slots__ = ("call", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps")
+    __slots__ = (
+        "call", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps", "timeout",
+    )  # fmt: skip
 
-    def __init__(self, call: catalog.Call, client: Hashable, done: Callable[[Result], None], steps: statements.Steps):
+    def __init__(
+        self,
+        call: catalog.Call,
+        timeout: float,
+        client: Hashable,
+        done: Callable[[Result], None],
+        steps: statements.Steps,
+    ) -> None:
         self.call = call
+        self.timeout = timeout
         self.client = client
         self.done: Callable[[Result], None] | None = done
         self.steps = steps
@@ -55,7 +75,10 @@ class Job:
 
 
 class Database:
-    """pool_size: connections. queue_size: calls that may wait for one. result_size: bytes of one result."""
+    """pool_size: connections. queue_size: calls that may wait for one. result_size: bytes of one result.
+
+    statement_timeout: seconds, of calls that have none of their own.
+    """
 
     def __init__(
         self,
@@ -65,6 +88,7 @@ class Database:
         pool_size: int,
         queue_size: int,
         result_size: int,
+        statement_timeout: float,
     ) -> None:
         self._connector = connector
         self._observe = observer
@@ -72,6 +96,7 @@ class Database:
         self._pool_size = pool_size
         self._queue: queue.FairQueue[Job] = queue.FairQueue(queue_size)
         self._result_size = result_size
+        self._prologues = prologue.Prologues(statement_timeout)
         self._lent: dict[Job, None] = {}
         self._wake = asyncio.Event()
         self._probing: dict[connection.Connection, float] = {}  # its deadline
@@ -79,6 +104,10 @@ class Database:
         self._idle: asyncio.Event | None = None
         self.down: str | None = _NOT_YET
         """Why no call can be made now, or None."""
+
+    def learn(self, known: Mapping[str, roles.Role], hook: routines.Routine | None) -> None:
+        """The roles that calls may run as, and the function that is called before each."""
+        self._prologues.learn(known, hook)
 
     async def run(self) -> None:
         """Keep the pool full, for ever. Only cancelling ends it."""
@@ -154,7 +183,8 @@ class Database:
         self, call: catalog.Call, caller: identity.Identity, client: Hashable, done: Callable[[Result], None]
     ) -> Job:
         """Have a call made as `caller`; `done` is called once, at once where it cannot be made."""
-        job = Job(call, client, done, statements.steps(call, caller, self._result_size))
+        steps = statements.steps(call, caller, self._prologues, self._result_size)
+        job = Job(call, self._prologues.timeout(call, caller), client, done, steps)
         if self.down is not None:
             self._answer(job, errors.Unavailable())
         elif not self._queue and (conn := self._pool.take()) is not None:
@@ -200,7 +230,8 @@ class Database:
                 statement = job.steps.throw(self._cause(job, conn, outcome))
             else:
                 statement = job.steps.send(outcome)
-            job.deadline = time.monotonic() + job.call.timeout + _GRACE
+            # The timeout is each statement's, and a hook is one of its own.
+            job.deadline = time.monotonic() + job.timeout * (2 if self._prologues.hook else 1) + _GRACE
             conn.send(statement, partial(self._advance, job))
         except StopIteration as stop:
             self._end(job, stop.value)
@@ -219,8 +250,8 @@ class Database:
         if isinstance(error, psycopg2.errors.QueryCanceled):
             if job.cancel_asked:
                 return errors.Cancelled()
-            if time.monotonic() - job.started >= 0.9 * job.call.timeout:
-                return errors.Timeout(job.call.timeout)
+            if time.monotonic() - job.started >= 0.9 * job.timeout:
+                return errors.Timeout(job.timeout)
         if conn.closed_by is not None and error.pgcode is None:
             return errors.Unavailable(refusals.FATE_UNKNOWN, retry_after=None)
         return error

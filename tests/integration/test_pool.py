@@ -105,7 +105,7 @@ async def serving(
     base.execute(SQL)
     found = await introspect.read(connecting.Connector(base.dsn, PATIENCE), {method: method for method in METHODS})
     listed = [config.Function(method, method, reset=reset) for method in METHODS]
-    functions, problems = whitelist.build(listed, found.routines, {}, timeout)
+    functions, problems = whitelist.build(listed, found.routines, {}, frozenset((found.login.name,)))
     assert not found.faults
     assert not problems
     observed = observed or Observed()
@@ -114,6 +114,7 @@ async def serving(
         observed,
         pool_size=pool_size,
         queue_size=queue_size,
+        statement_timeout=timeout,
         result_size=1 << 20,
     )
     running = asyncio.create_task(made.run())
