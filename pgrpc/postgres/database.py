@@ -25,11 +25,12 @@ from pgrpc.postgres import (
     connecting,
     connection,
     pool,
+    prepared,
     prologue,
     queue,
     refusals,
     statements,
-)  # fmt: skip
+)
 
 Result = str | errors.RpcError
 """JSON text, or what the client is told."""
@@ -67,7 +68,7 @@ class Job:
         self.client = client
         self.done: Callable[[Result], None] | None = done
         self.steps = steps
-        self.conn: connection.Connection | None = None
+        self.conn: prepared.Connection | None = None
         self.started = 0.0
         self.deadline = 0.0
         self.cancel_asked = False
@@ -99,7 +100,7 @@ class Database:
         self._prologues = prologue.Prologues(statement_timeout)
         self._lent: dict[Job, None] = {}
         self._wake = asyncio.Event()
-        self._probing: dict[connection.Connection, float] = {}  # its deadline
+        self._probing: dict[prepared.Connection, float] = {}  # its deadline
         self._closing = False
         self._idle: asyncio.Event | None = None
         self.down: str | None = _NOT_YET
@@ -145,7 +146,7 @@ class Database:
         finally:
             sweeper.cancel()
 
-    async def _connect(self) -> connection.Connection:
+    async def _connect(self) -> prepared.Connection:
         conn = await self._connector.connect()
         try:
             async with asyncio.timeout(_GRACE):
@@ -213,7 +214,7 @@ class Database:
         while self._queue and (conn := self._pool.take()) is not None:
             self._start(self._queue.get(), conn)
 
-    def _start(self, job: Job, conn: connection.Connection) -> None:
+    def _start(self, job: Job, conn: prepared.Connection) -> None:
         job.conn = conn
         job.started = time.monotonic()
         self._lent[job] = None
@@ -245,7 +246,7 @@ class Database:
             conn.close()
             self._end(job, errors.InternalError())
 
-    def _cause(self, job: Job, conn: connection.Connection, error: psycopg2.Error) -> Exception:
+    def _cause(self, job: Job, conn: prepared.Connection, error: psycopg2.Error) -> Exception:
         """What a failed statement means, where only the job knows: who cancelled it, whether the connection is gone."""
         if isinstance(error, psycopg2.errors.QueryCanceled):
             if job.cancel_asked:
@@ -317,7 +318,7 @@ class Database:
         if self._idle is not None and not self.in_flight:
             self._idle.set()
 
-    def _lost(self, conn: connection.Connection, error: psycopg2.Error) -> None:
+    def _lost(self, conn: prepared.Connection, error: psycopg2.Error) -> None:
         self._pool.forget(conn)
         self._wake.set()
         if not self._pool.size and not self._closing:
@@ -359,7 +360,7 @@ class Database:
                 conn.drop(error)
                 self._probed(conn, error)
 
-    def _probed(self, conn: connection.Connection, outcome: connection.Outcome) -> None:
+    def _probed(self, conn: prepared.Connection, outcome: connection.Outcome) -> None:
         self._probing.pop(conn, None)
         self._pool.give_back(conn)
         self._dispatch()

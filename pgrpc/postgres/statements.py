@@ -15,12 +15,12 @@ from functools import lru_cache
 import psycopg2
 
 from pgrpc.core import catalog, errors, identity, pgtypes, routines
-from pgrpc.postgres import connection, prologue, quoting, refusals
+from pgrpc.postgres import connection, prepared, prologue, quoting, refusals
 
-Steps = Generator[connection.Message, connection.Rows, str]
+Steps = Generator[prepared.Message, connection.Rows, str]
 """Returns the result as JSON text. psycopg2.Error is thrown in where a statement failed; raises errors.*."""
 
-CLEAN = connection.Message(
+CLEAN = prepared.Message(
     # DISCARD ALL but for DISCARD PLANS, which would have every function planned anew:
     # https://www.postgresql.org/docs/current/sql-discard.html
     f"{prologue.RESET}set local statement_timeout = 5000; close all; deallocate all; unlisten *; "
@@ -41,9 +41,9 @@ def _function(call: catalog.Call, caller: identity.Identity, prologues: prologue
     parameters = (call.arguments,) if call.names else ()
     try:
         # What is cleared after a call would take the prepared statements with it.
-        rows = yield connection.Message(sql, parameters, start, prologues.hook, not call.reset, caller.role)
+        rows = yield prepared.Message(sql, parameters, start, prologues.hook, not call.reset, caller.role)
     except psycopg2.Error as error:
-        yield from _unconvertible(call, start, error)
+        yield from _unconvertible(call, caller, start, error)
         raise _refusal(error, result_size) from error
     return "null" if _is_void(call.routine) else _text(rows)
 
@@ -58,9 +58,10 @@ def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologu
     try:
         sql = f"select {texts}{_from(routine, call.names)}"
         parameters = (call.arguments,) if call.names else ()
-        rows = yield connection.Message(sql, parameters, prologues.of_session(call, caller), prologues.hook)
+        start = prologues.of_session(call, caller)
+        rows = yield prepared.Message(sql, parameters, start, prologues.hook, role=caller.role)
     except psycopg2.Error as error:
-        yield from _unconvertible(call, prologues.of_transaction(call, caller), error)
+        yield from _unconvertible(call, caller, prologues.of_transaction(call, caller), error)
         raise refusals.translate(error) from error
     values = dict(zip(call.names, rows[0], strict=False))
     passed = []
@@ -75,7 +76,7 @@ def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologu
         elif argument.mode == "out":
             passed.append(f"{target}null")
     try:
-        rows = yield connection.Message(f"call {_name(routine)}({', '.join(passed)})", tuple(values.values()))
+        rows = yield prepared.Message(f"call {_name(routine)}({', '.join(passed)})", tuple(values.values()))
     except psycopg2.Error as error:
         raise refusals.translate(error) from error
     if not routine.outputs:
@@ -90,15 +91,15 @@ def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologu
     row = ", ".join(f"%s::{_sql(a.type)} as {quoting.identifier(a.name)}" for a in routine.outputs)
     whole = _limited(f"select {value}::pg_catalog.text as t from (select {row} offset 0) r", result_size)
     try:
-        rows = yield connection.Message(whole, rows[0])
+        rows = yield prepared.Message(whole, rows[0])
     except psycopg2.Error as error:
         raise _refusal(error, result_size, "; the procedure has run and is not undone") from error
     return _text(rows)
 
 
 def _unconvertible(
-    call: catalog.Call, start: str, error: psycopg2.Error
-) -> Generator[connection.Message, connection.Rows, None]:
+    call: catalog.Call, caller: identity.Identity, start: str, error: psycopg2.Error
+) -> Generator[prepared.Message, connection.Rows, None]:
     """Raise InvalidParams where it was an argument that PostgreSQL could not take as its type.
 
     The same SQLSTATEs come from inside functions, and from the start (22023: no such role), so the start, and then
@@ -107,13 +108,14 @@ def _unconvertible(
     if not refusals.may_be_conversion(error):
         return
     try:
-        yield connection.Message("select 1", None, start)
+        yield prepared.Message("select 1", None, start, role=caller.role)
     except psycopg2.Error as failed:
         raise refusals.not_started(failed) from failed
     faults = []
     for name, position in zip(call.names, call.positions, strict=True):
         try:
-            yield connection.Message(f"select 1{_from(call.routine, (name,))}", (call.arguments,), start)
+            sql = f"select 1{_from(call.routine, (name,))}"
+            yield prepared.Message(sql, (call.arguments,), start, role=caller.role)
         except psycopg2.Error as failed:
             faults.append(errors.Fault(position, "postgresql", refusals.message(failed)))
     if faults:

@@ -16,7 +16,7 @@ import pytest
 
 from pgrpc import config, observe
 from pgrpc.core import catalog, errors, identity, whitelist
-from pgrpc.postgres import backoff, connecting, connection, database, introspect, queue
+from pgrpc.postgres import backoff, connecting, database, introspect, prepared, queue
 from tests.conftest import Database
 from tests.proxy import Proxy
 
@@ -282,7 +282,7 @@ class TestTheDatabaseGoesAway:
         class Unlucky(connecting.Connector):
             tries = 0
 
-            async def connect(self) -> connection.Connection:
+            async def connect(self) -> prepared.Connection:
                 conn = await super().connect()
                 self.tries += 1
                 if self.tries <= 3:
