@@ -57,6 +57,8 @@ async def read(
     conn = await connector.connect()
     try:
         async with asyncio.timeout(_PATIENCE):
+            # Compiling the queries below took 1.1 s of PostgreSQL 15, running them 15 ms.
+            await conn.fetch("set jit = off")
             rows = await conn.fetch("select pg_catalog.current_setting('server_encoding')")
             login, known = await _roles(conn, named, anonymous)
             found: Found[Entry] = Found(str(rows[0][0]), login, known)
