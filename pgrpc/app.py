@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pgrpc.config as configuration
-from pgrpc import fitting, loops, observe
+from pgrpc import fitting, inspection, loops, observe
 from pgrpc.core import catalog, channels, counts, hub
 from pgrpc.postgres import backoff, connecting, database, listener
 from pgrpc.web import context, listening, server
@@ -92,12 +92,11 @@ async def _serve(
     connector, listen_connector = fitting.connectors(config)
     functions = catalog.Catalog(entry.method for entry in config.functions)
     try:
-        functions.functions = (await fitting.inspect(config, connector)).functions
-        known = True
-    except fitting.Unfit as error:
-        raise fitting.invalid(config, error.faults) from error
+        fit = await inspection.inspect(config, connector)
+    except inspection.Unfit as error:
+        raise inspection.invalid(config, error.faults) from error
     except connecting.CannotConnect:
-        known = False  # serve all the same: clients are told, and the database may come back
+        fit = None  # serve all the same: clients are told, and the database may come back
     heard: Any = hub.Hub(lambda name: events.listen(name), lambda name: events.unlisten(name))
     events = listener.Listener(listen_connector, observer, heard, probe_interval=config.database.listen_probe)
     calls = database.Database(
@@ -106,7 +105,21 @@ async def _serve(
         pool_size=config.database.pool_size,
         queue_size=config.limits.queue,
         result_size=config.limits.result_size,
+        statement_timeout=config.database.statement_timeout,
     )
+
+    authenticator = await fitting.authenticator(config, observer)
+
+    def learn(fit: inspection.Fit) -> None:
+        calls.learn(fit.roles, fit.hook)
+        functions.functions, functions.predicates = fit.functions, fit.predicates
+        if authenticator is not None:
+            authenticator.permit(fit.nameable)
+        if fit.warnings:
+            observer(observe.Doubtful(inspection.lines(config, (), fit.warnings)))
+
+    if fit is not None:
+        learn(fit)
 
     def unready() -> dict[str, str]:
         states = {"server": "stopping" if shared.stopping else None, "database": calls.down, "listener": events.down}
@@ -133,7 +146,6 @@ async def _serve(
         share.counts if share else counts.Local(),
         dialects=config.dialects,
     )
-    authenticator = await fitting.authenticator(config, observer)
     if authenticator is not None:
         shared.auth, shared.authenticate = config.auth, authenticator.authenticate
     web = server.Server(shared, share.sockets if share else bind(config.server)[0])
@@ -145,8 +157,8 @@ async def _serve(
     tasks = [_task("database", calls.run()), _task("listener", events.run()), _task("heartbeat", web.heartbeat())]
     if authenticator is not None:
         tasks.append(_task("keys", authenticator.run()))
-    if not known:
-        tasks.append(_task("catalog", _learn(config, connector, functions, observer)))
+    if fit is None:
+        tasks.append(_task("catalog", _learn(config, connector, learn, observer)))
     if share is not None:
         tasks.append(_task("state", _tell(share, unready)))
     stop = _task("signals", signals.get())
@@ -189,7 +201,7 @@ async def _tell(share: Share, unready: Callable[[], Mapping[str, str]]) -> None:
 async def _learn(
     config: configuration.Config,
     connector: connecting.Connector,
-    functions: catalog.Catalog,
+    learn: Callable[[inspection.Fit], None],
     observer: observe.Observer,
 ) -> None:
     """Read the catalog as soon as the database is there, and fits the file: it may still be being set up."""
@@ -197,10 +209,10 @@ async def _learn(
     told: tuple[str, ...] = ()
     while True:
         try:
-            functions.functions = (await fitting.inspect(config, connector)).functions
+            learn(await inspection.inspect(config, connector))
             return
-        except fitting.Unfit as error:
-            faults = fitting.invalid(config, error.faults).faults
+        except inspection.Unfit as error:
+            faults = inspection.invalid(config, error.faults).faults
             if faults != told:
                 told = faults
                 observer(observe.Unfit(faults))

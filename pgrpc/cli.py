@@ -39,13 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _token(config.load(options.config, os.environ), options)
         loaded = _load(options.config)
         if options.command == "check":
-            fitting.check(loaded)
-            return 0
+            report = fitting.check(loaded)
+            _say(report.lines)
+            return INVALID if report.is_faulty else 0
         if loaded.server.workers > 1:
             _log_to_stderr("%(asctime)s %(process)d %(levelname)s %(message)s")
         return workers.run(loaded)
     except config.Invalid as error:
-        sys.stderr.write("".join(f"{fault}\n" for fault in error.faults))
+        _say(error.faults)
         return INVALID
     except app.CannotServe as error:
         sys.stderr.write(f"{error}\n")
@@ -76,11 +77,11 @@ def _load(path: Path) -> config.Config:
     except config.Invalid as error:
         if error.sound is None:
             raise
-        try:
-            fitting.check(error.sound)
-        except config.Invalid as more:
-            raise config.Invalid([*error.faults, *more.faults]) from error
-        raise
+        raise config.Invalid([*error.faults, *fitting.check(error.sound).lines]) from error
+
+
+def _say(lines: Sequence[str]) -> None:
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
 
 
 def _token(loaded: config.Config, options: argparse.Namespace) -> int:

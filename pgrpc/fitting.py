@@ -1,56 +1,35 @@
-"""Whether the file and its database fit each other: everything that is wrong between them, at once.
+"""Whether the file and what it leads to fit each other: everything that is wrong between them, at once.
 
-Owns the way from a fault in the core's words to a line of the file. Must not know how anything is served.
+Owns what is asked of whom: the database, the listener's connection, the keys. Must not know how anything is served.
 """
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pgrpc.config as configuration
-from pgrpc import observe
-from pgrpc.core import catalog, hub, whitelist
-from pgrpc.postgres import connecting, introspect, listener
+from pgrpc import inspection, observe
+from pgrpc.core import hub
+from pgrpc.postgres import connecting, listener
 from pgrpc.web import fetching
 
 if TYPE_CHECKING:
     from pgrpc.auth import authenticator as authenticating
 
-Fault = tuple[tuple[str, ...], str]
-"""The keys that lead to a value of the file, and what is wrong with it."""
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """lines: faults and warnings, in the order of the file."""
 
-class Unfit(Exception):
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(str(faults))
-        self.faults = faults
-
-
-def invalid(config: configuration.Config, faults: list[Fault]) -> configuration.Invalid:
-    """In the order of the file."""
-    faults = sorted(faults, key=lambda fault: config.marks.position(fault[0]))
-    return configuration.Invalid([f"{config.where(place)}: {words}" for place, words in faults])
-
-
-async def inspect(config: configuration.Config, connector: connecting.Connector) -> catalog.Catalog:
-    """What the file's functions are in the database. Raises Unfit, CannotConnect."""
-    found = await introspect.read(connector, {entry.method: entry.function for entry in config.functions})
-    faults: list[Fault] = []
-    if found.encoding == "SQL_ASCII":
-        words = "the database's encoding is SQL_ASCII, so its text may be of any encoding and cannot be sent as JSON"
-        faults.append((("database", "dsn"), f"{words}; use a database with the encoding UTF8"))
-    faults += [(("functions", method, "function"), words) for method, words in found.faults.items()]
-    readable = [entry for entry in config.functions if entry.method not in found.faults]
-    built, problems = whitelist.build(readable, found.routines, config.schemas, config.database.statement_timeout)
-    faults += [(("functions", p.method, *((p.key,) if p.key else ())), p.message) for p in problems]
-    if faults:
-        raise Unfit(faults)
-    return built
+    lines: Sequence[str]
+    is_faulty: bool
 
 
 def connectors(config: configuration.Config) -> tuple[connecting.Connector, connecting.Connector]:
     """For calls, and for the listener."""
     made = []
-    faults: list[Fault] = []
+    faults: list[inspection.Finding] = []
     for key, dsn in (("dsn", config.database.dsn), ("listen_dsn", config.database.listen_dsn or config.database.dsn)):
         try:
             made.append(connecting.Connector(dsn, config.database.connect_timeout))
@@ -58,7 +37,7 @@ def connectors(config: configuration.Config) -> tuple[connecting.Connector, conn
             if key == "dsn" or config.database.listen_dsn:
                 faults.append((("database", key), str(error)))
     if faults:
-        raise invalid(config, faults)
+        raise inspection.invalid(config, faults)
     return made[0], made[1]
 
 
@@ -72,33 +51,35 @@ async def authenticator(
     from pgrpc.auth import authenticator as authenticating
 
     if faults := await authenticating.faults(config.auth):
-        raise invalid(config, faults)
+        raise inspection.invalid(config, faults)
     made = authenticating.Authenticator(config.auth, fetching.fetch, observer)
-    made.permit(config.auth.roles or ())
+    if config.auth.roles is not None:  # what the database says of them does not matter before there can be calls
+        made.permit(config.auth.roles)
     return made
 
 
-async def _key_faults(auth: configuration.Auth) -> list[Fault]:
+async def _key_faults(auth: configuration.Auth) -> Sequence[inspection.Finding]:
     from pgrpc.auth import authenticator as authenticating
 
     return await authenticating.faults(auth, fetching.fetch)
 
 
-def check(config: configuration.Config) -> None:
-    """Raises config.Invalid with everything wrong between the file and the database."""
-
-    faults: list[Fault] = []
+def check(config: configuration.Config) -> Report:
+    """Everything wrong between the file and the database. Raises config.Invalid where a DSN is none."""
+    faults: list[inspection.Finding] = []
+    warnings: list[inspection.Finding] = []
 
     async def look() -> None:
         for_calls, for_events = connectors(config)
         if config.auth is not None:
             faults.extend(await _key_faults(config.auth))
         try:
-            await inspect(config, for_calls)
+            warnings.extend((await inspection.inspect(config, for_calls)).warnings)
         except connecting.CannotConnect as error:
             faults.append((("database", "dsn"), f"cannot connect: {error}"))
-        except Unfit as error:
+        except inspection.Unfit as error:
             faults.extend(error.faults)
+            warnings.extend(error.warnings)
         heard: Any = hub.Hub(lambda name: None, lambda name: None)
         key = "listen_dsn" if config.database.listen_dsn else "dsn"
         try:
@@ -110,5 +91,4 @@ def check(config: configuration.Config) -> None:
                 faults.append((("database", key), f"cannot connect: {error}"))
 
     asyncio.run(look())
-    if faults:
-        raise invalid(config, faults)
+    return Report(inspection.lines(config, faults, warnings), bool(faults))

@@ -36,6 +36,16 @@ class Unfit:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubtful:
+    """File and database fit, but some of it is hardly meant."""
+
+    warnings: Sequence[str]
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, "served as it is, but look at this:\n" + "\n".join(self.warnings)
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseDown:
     """No connection for calls is left."""
 
@@ -249,9 +259,9 @@ class Bug:
 
 
 Observation = (
-    Serving | Unfit | DatabaseDown | DatabaseUp | PoolShort | ListenerDown | ListenerUp | ListenRefused | SlowClient
-    | EventsDropped | NotJson | TokenRefused | KeysDown | KeysUp | Overloaded | QueueFull | Unresponsive | Stopping
-    | WorkerServing | WorkerEnded | ParentEnded | Bug
+    Serving | Unfit | Doubtful | DatabaseDown | DatabaseUp | PoolShort | ListenerDown | ListenerUp | ListenRefused
+    | SlowClient | EventsDropped | NotJson | TokenRefused | KeysDown | KeysUp | Overloaded | QueueFull | Unresponsive
+    | Stopping | WorkerServing | WorkerEnded | ParentEnded | Bug
 )  # fmt: skip
 
 _OF_MANY = (Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, NotJson, TokenRefused, Overloaded, QueueFull)

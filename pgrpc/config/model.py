@@ -168,6 +168,7 @@ class Function:
     timeout: float | None = None
     numbers: Literal["number", "string"] = "number"
     reset: bool | None = None
+    roles: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,8 @@ class Channel:
     payload: Literal["auto", "text", "json"] = "auto"
     slow_consumer: Literal["close", "drop_oldest", "latest"] = "close"
     glob: Literal["dots", "posix"] = "dots"
+    roles: frozenset[str] | None = None
+    authorize: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,15 @@ class Call:
     """A call that may be made.
 
     names: the arguments given, in the order of the signature. arguments: a JSON object of their values.
-    timeout: seconds. numbers: how int8 and numeric come back. reset: whether session state that it may leave behind
-    must be cleared afterwards. positions: for each of names, the JSON Pointer by which the client knows it.
+    timeout: seconds; None where it has none of its own. numbers: how int8 and numeric come back. reset: whether session
+    state that it may leave behind must be cleared afterwards. positions: for each of names, the JSON Pointer by which
+    the client knows it.
     """
 
     routine: routines.Routine
     names: tuple[str, ...]
     arguments: str
-    timeout: float
+    timeout: float | None
     numbers: Literal["number", "string"]
     reset: bool
     positions: tuple[str, ...]
@@ -120,7 +121,7 @@ class Function:
     method: str
     overloads: tuple[Overload, ...]
     narrowed: schemas.Compiled | None
-    timeout: float
+    timeout: float | None
     numbers: Literal["number", "string"]
     reset: bool | None
 
@@ -200,6 +201,8 @@ class Catalog:
         self.methods = tuple(methods)
         self._listed = frozenset(self.methods)
         self.functions: Mapping[str, Function] = functions or {}
+        self.predicates: Mapping[str, Function] = {}
+        """What `authorize` of a channel names -> the function: the channel's name -> whether it may be heard."""
 
     def bind(self, method: str, params: Params) -> Call:
         """Raises MethodNotFound, InvalidParams, Unavailable."""

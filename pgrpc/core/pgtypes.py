@@ -59,7 +59,7 @@ _TIME = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
 _ZONE = "(Z|z|[+-][0-9]{2}(:?[0-9]{2}(:[0-9]{2})?)?)"
 
 # By oid: the oids of built-in types are part of PostgreSQL's interface (src/include/catalog/pg_type.dat).
-INT8, NUMERIC, OID = 20, 1700, 26
+BOOL, INT8, TEXT, OID, NUMERIC = 16, 20, 25, 26, 1700
 INTEGERS: Mapping[int, int] = {21: 16, 23: 32, INT8: 64}
 _BUILT_IN: Mapping[int, Schema] = {
     **{oid: _integer(bits) for oid, bits in INTEGERS.items()},

@@ -26,7 +26,11 @@ class Argument:
 
 @dataclass(frozen=True, eq=False, slots=True)  # compared and hashed by identity: it is a key of caches
 class Routine:
-    """One row of pg_proc. `signature` is how people write it: "auction.place_bid(integer, numeric)"."""
+    """One row of pg_proc. `signature` is how people write it: "auction.place_bid(integer, numeric)".
+
+    executable_by: of the roles asked about. is_public: PUBLIC has EXECUTE. is_open_definer: it is SECURITY DEFINER and
+    takes its search_path from the caller.
+    """
 
     schema: str
     name: str
@@ -36,7 +40,9 @@ class Routine:
     returns: pgtypes.Type
     returns_set: bool = False
     volatility: Literal["immutable", "stable", "volatile"] = "volatile"
-    may_execute: bool = True
+    executable_by: frozenset[str] = frozenset()
+    is_public: bool = False
+    is_open_definer: bool = False
     description: str | None = None
 
     @property

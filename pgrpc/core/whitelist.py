@@ -4,12 +4,12 @@ Owns the rules of what can be offered at all; runs at start and for `check`, nev
 configuration file: it sees entries, and names the entry and key at fault.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal, Protocol
 
-from pgrpc.core import catalog, routines, schemas
+from pgrpc.core import catalog, pgtypes, routines, schemas
 
 
 class SchemaFile(Protocol):
@@ -36,6 +36,8 @@ class Listed(Protocol):
     def numbers(self) -> Literal["number", "string"]: ...
     @property
     def reset(self) -> bool | None: ...
+    @property
+    def roles(self) -> Collection[str] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +53,17 @@ def build(
     listed: Sequence[Listed],
     found: Mapping[str, Sequence[routines.Routine]],
     documents: Mapping[str, Any],
-    default_timeout: float,
+    callers: frozenset[str],
 ) -> tuple[catalog.Catalog, list[Problem]]:
     """The catalog, and everything that keeps listed functions from being called.
 
     found: method -> the routines that its `function` names. documents: uri -> JSON document, all that a
-    hand-written schema may refer to. default_timeout: seconds.
+    hand-written schema may refer to. callers: the roles that calls may run as.
     """
     functions: dict[str, catalog.Function] = {}
     problems: list[Problem] = []
     for entry in listed:
-        function, faults = _function(entry, found.get(entry.method, ()), documents, default_timeout)
+        function, faults = _function(entry, found.get(entry.method, ()), documents, callers)
         problems += faults
         if function is not None:
             functions[entry.method] = function
@@ -69,12 +71,12 @@ def build(
 
 
 def _function(
-    entry: Listed, found: Sequence[routines.Routine], documents: Mapping[str, Any], default_timeout: float
+    entry: Listed, found: Sequence[routines.Routine], documents: Mapping[str, Any], callers: frozenset[str]
 ) -> tuple[catalog.Function | None, list[Problem]]:
     problems = [
         Problem(entry.method, "function", f"{routine.signature} cannot be called: {reason}")
         for routine in found
-        if (reason := _uncallable(routine)) is not None
+        if (reason := _uncallable(routine, callers)) is not None
     ]
     if not found:
         problems.append(
@@ -84,7 +86,12 @@ def _function(
                 f"the database has no function {entry.function} that is visible here",
             )
         )
-    overloads = tuple(catalog.Overload(routine) for routine in found if _uncallable(routine) is None)
+    problems += [
+        Problem(entry.method, "roles", f"{role} may not execute it (GRANT EXECUTE ON ... TO {role})")
+        for role in sorted(callers & set(entry.roles or ()))
+        if found and not any(role in routine.executable_by for routine in found)
+    ]
+    overloads = tuple(catalog.Overload(routine) for routine in found if _uncallable(routine, callers) is None)
     problems += [Problem(entry.method, "function", message) for message in _ambiguities(overloads)]
     narrowed = None
     if entry.params is not None:
@@ -96,15 +103,70 @@ def _function(
             problems += [Problem(entry.method, "params", m) for m in _misfits(entry.params.document, overloads)]
     if problems:
         return None, problems
-    timeout = default_timeout if entry.timeout is None else entry.timeout
-    return catalog.Function(entry.method, overloads, narrowed, timeout, entry.numbers, entry.reset), []
+    return catalog.Function(entry.method, overloads, narrowed, entry.timeout, entry.numbers, entry.reset), []
+
+
+class Unusable(Exception):
+    """Why a function cannot be what the file wants it to be; str() says so."""
+
+
+def predicate(name: str, found: Sequence[routines.Routine], callers: Collection[str]) -> catalog.Function:
+    """A function that says yes or no to a text; one of `callers` at least may call it. Raises Unusable."""
+    fitting = [
+        routine
+        for routine in found
+        if [argument.type.oid for argument in routine.inputs] == [pgtypes.TEXT]
+        and (routine.returns.oid, routine.returns_set, routine.kind) == (pgtypes.BOOL, False, "function")
+    ]
+    routine = _only(f"{name}(text) that returns boolean", fitting, found)
+    if (reason := _uncallable(routine, callers)) is not None:
+        raise Unusable(f"{routine.signature} cannot be called: {reason}")
+    return catalog.Function(name, (catalog.Overload(routine),), None, None, "number", None)
+
+
+def hook(name: str, found: Sequence[routines.Routine], callers: Collection[str]) -> routines.Routine:
+    """A function without arguments that every one of `callers` may call. Raises Unusable."""
+    fitting = [routine for routine in found if not routine.inputs and routine.kind == "function"]
+    routine = _only(f"{name}() without arguments", fitting, found)
+    for caller in sorted(callers):
+        if (reason := _uncallable(routine, (caller,))) is not None:
+            raise Unusable(f"{routine.signature} cannot be called: {reason}")
+    return routine
+
+
+def _only(wanted: str, fitting: Sequence[routines.Routine], found: Sequence[routines.Routine]) -> routines.Routine:
+    """Functions of one name differ in their arguments, so there is at most one: in the first schema that has one."""
+    if not fitting:
+        others = "".join(f"; {routine.signature} is another" for routine in found)
+        raise Unusable(f"the database has no function {wanted} that is visible here{others}")
+    return fitting[0]
+
+
+def doubts(routine: routines.Routine) -> list[str]:
+    """What is allowed, and hardly meant."""
+    if not routine.is_open_definer:
+        return []
+    return [
+        f"{routine.signature} is SECURITY DEFINER without a search_path of its own: a caller's objects can come before "
+        f"those it means (ALTER FUNCTION {routine.signature} SET search_path = ..., pg_temp)"
+    ]
+
+
+def public_doubts(routine: routines.Routine) -> list[str]:
+    """Of one that the file gives to some roles only."""
+    if not routine.is_public:
+        return []
+    return [
+        f"PUBLIC may execute {routine.signature}, whatever stands here "
+        f"(REVOKE EXECUTE ON {routine.kind.upper()} {routine.signature} FROM PUBLIC)"
+    ]
 
 
 _NOT_RESULTS = ("trigger", "event_trigger", "internal", "language_handler", "index_am_handler", "table_am_handler",
                 "fdw_handler", "tsm_handler")  # fmt: skip
 
 
-def _uncallable(routine: routines.Routine) -> str | None:
+def _uncallable(routine: routines.Routine, callers: Collection[str]) -> str | None:
     if routine.kind in ("aggregate", "window"):
         return f"it is {'an aggregate' if routine.kind == 'aggregate' else 'a window'} function"
     if routine.returns.kind == "pseudo" and routine.returns.name in _NOT_RESULTS:
@@ -113,8 +175,10 @@ def _uncallable(routine: routines.Routine) -> str | None:
         innermost = argument.type.of if argument.type.kind == "array" and argument.type.of else argument.type
         if innermost.kind == "pseudo":
             return f"its argument {argument.name} has the type {argument.type.name}, which JSON cannot stand for"
-    if not routine.may_execute:
-        return f"the server's login role lacks the EXECUTE privilege (GRANT EXECUTE ON {routine.kind.upper()} ...)"
+    if routine.executable_by.isdisjoint(callers):
+        grant = f"GRANT EXECUTE ON {routine.kind.upper()} ..."
+        who = " or ".join(sorted(callers))
+        return f"it may not be executed by {who}: that takes USAGE on its schema, and EXECUTE ({grant})"
     return None
 
 

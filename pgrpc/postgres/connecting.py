@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 import psycopg2
 import psycopg2.extensions
 
-from pgrpc.postgres import connection
+from pgrpc.postgres import prepared
 
 _ALWAYS = {
     "client_encoding": "UTF8",
@@ -52,7 +52,7 @@ class Connector:
         self._timeout = timeout
         self._options = _ORPHANS
 
-    async def connect(self) -> connection.Connection:
+    async def connect(self) -> prepared.Connection:
         """A new connection. Raises CannotConnect."""
         faults: list[str] = []
         for wanted in self._sessions():
@@ -97,7 +97,7 @@ class Connector:
             for resolved in dict.fromkeys(str(entry[4][0]) for entry in found):
                 yield f"{where} ({resolved})", {**target, "hostaddr": resolved}
 
-    async def _open(self, target: dict[str, str]) -> connection.Connection:
+    async def _open(self, target: dict[str, str]) -> prepared.Connection:
         parameters = {**_ALWAYS, **self._parameters, **target}
         for key in ("host", "hostaddr", "port"):
             if key in self._parameters and key not in target:
@@ -106,7 +106,7 @@ class Connector:
         parameters["options"] = " ".join(filter(None, (self._options, given)))
         if not parameters["options"]:
             del parameters["options"]
-        opening = connection.Connection(psycopg2.extensions.make_dsn(**parameters))
+        opening = prepared.Connection(psycopg2.extensions.make_dsn(**parameters))
         try:
             async with asyncio.timeout(self._timeout):
                 await opening.opened

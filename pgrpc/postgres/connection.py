@@ -7,11 +7,9 @@ tests/integration/test_aiopg_fixes.py fails without it.
 
 import asyncio
 import contextlib
-import itertools
-import re
 import select
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import aiopg
 import psycopg2
@@ -28,20 +26,8 @@ Outcome = Rows | psycopg2.Error
 Done = Callable[[Outcome], None]
 
 
-class Message(NamedTuple):
-    """What is sent at once. start: statements that come first. reusable: the server may keep `sql` prepared."""
-
-    sql: str
-    parameters: Parameters = None
-    start: str = ""
-    reusable: bool = False
-
-
 _SENT_AT_ONCE = 8192
 """Bytes that a socket with nothing waiting takes in one go, for certain."""
-
-_MAX_PREPARED = 256
-"""Statements kept prepared on one connection; beyond that they are sent as text."""
 
 _AS_TEXT = psycopg2.extensions.new_type(tuple(psycopg2.extensions.string_types), "AS_TEXT", lambda value, cursor: value)
 
@@ -58,10 +44,6 @@ class Connection(aiopg.Connection):
         self.closed_by: psycopg2.Error | None = None
         self.on_closed: Callable[[psycopg2.Error], None] | None = None
         self.on_notified: Callable[[list[tuple[str, str]]], None] | None = None
-        self.may_prepare = False
-        """Whether this is one session of the server for as long as it lives: behind a pooler it need not be."""
-        self._names = itertools.count()
-        self._prepared: dict[str, str | None] = {}  # statement -> its name, None where it was sent once as text
         self._done: Done | None = None
         self._cursor: Any = None
         self._reset: select.poll | None = None
@@ -82,69 +64,6 @@ class Connection(aiopg.Connection):
         if len(cursor.query) > _SENT_AT_ONCE:
             # Perhaps not all of it has gone. Not in this step: what is queued behind it would be run from in here.
             self._loop.call_soon(self._ready, self._weakref)
-
-    def send(self, message: Message, done: Done) -> None:
-        """`run` for a message that may be kept prepared: that saves PostgreSQL 20 of 45 us for a small call."""
-        if message.reusable and self.may_prepare:
-            name = self._prepared.get(message.sql)
-            if name is not None:
-                return self._execute(name, message, done)
-            if message.sql in self._prepared:
-                return self._prepare(message, done)
-            if len(self._prepared) < _MAX_PREPARED:
-                self._prepared[message.sql] = None  # a second time will show that preparing pays
-        self.run(message.start + message.sql, message.parameters, done)
-
-    def forget_prepared(self) -> None:
-        """DEALLOCATE ALL was sent."""
-        self._prepared.clear()
-
-    def _prepare(self, message: Message, done: Done) -> None:
-        # A new name each time: a PREPARE that was cancelled may have been carried out all the same.
-        name = f"pgrpc_{next(self._names)}"
-        takes = "(pg_catalog.json)" if message.parameters else ""
-
-        def prepared(outcome: Outcome) -> None:
-            if isinstance(outcome, psycopg2.Error):
-                done(outcome)
-                return
-            self._prepared[message.sql] = name
-            with self._told(done):
-                self._execute(name, message, done)
-
-        # From the driver's spelling to the server's own.
-        body = re.sub("%([%s])", lambda found: "%" if found[1] == "%" else "$1", message.sql)
-        self.run(f"{message.start}prepare {name}{takes} as {body}", None, prepared)
-
-    def _execute(self, name: str, message: Message, done: Done) -> None:
-        def executed(outcome: Outcome) -> None:
-            if isinstance(outcome, psycopg2.Error) and outcome.pgcode == "26000" and f'"{name}"' in str(outcome):
-                # A function has deallocated it; nothing has run.
-                self.may_prepare = False
-                with self._told(done):
-                    self.run(message.start + message.sql, message.parameters, done)
-            else:
-                done(outcome)
-
-        parameter = "(%s)" if message.parameters else ""
-        self.run(f"{message.start}execute {name}{parameter}", message.parameters, executed)
-
-    @contextlib.contextmanager
-    def _told(self, done: Done) -> Iterator[None]:
-        """What cannot be sent from within a callback is an outcome like any other."""
-        try:
-            yield
-        except psycopg2.Error as error:
-            done(error)
-
-    async def check_session(self) -> None:
-        """Find out whether statements may be kept prepared. Raises psycopg2.Error.
-
-        A pooler tells clients a process id of its own; names prepared on one session mean nothing, or something
-        else, on the next one that it lends.
-        """
-        rows = await self.fetch("select pg_catalog.pg_backend_pid()")
-        self.may_prepare = rows[0][0] == str(self._conn.get_backend_pid())
 
     async def fetch(self, sql: str, parameters: Parameters = None) -> Rows:
         """`run` to be awaited. Raises psycopg2.Error."""

@@ -11,15 +11,26 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 
 import psycopg2
 import psycopg2.errors
 
 from pgrpc import observe
-from pgrpc.core import catalog, errors, identity
-from pgrpc.postgres import backoff, cancelling, connecting, connection, pool, queue, refusals, statements
+from pgrpc.core import catalog, errors, identity, roles, routines
+from pgrpc.postgres import (
+    backoff,
+    cancelling,
+    connecting,
+    connection,
+    pool,
+    prepared,
+    prologue,
+    queue,
+    refusals,
+    statements,
+)
 
 Result = str | errors.RpcError
 """JSON text, or what the client is told."""
@@ -40,14 +51,24 @@ _NOT_YET = "not connected yet"
 class Job:
     """One call on its way."""
 
-    __slots__ = ("call", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps")
+    __slots__ = (
+        "call", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps", "timeout",
+    )  # fmt: skip
 
-    def __init__(self, call: catalog.Call, client: Hashable, done: Callable[[Result], None], steps: statements.Steps):
+    def __init__(
+        self,
+        call: catalog.Call,
+        timeout: float,
+        client: Hashable,
+        done: Callable[[Result], None],
+        steps: statements.Steps,
+    ) -> None:
         self.call = call
+        self.timeout = timeout
         self.client = client
         self.done: Callable[[Result], None] | None = done
         self.steps = steps
-        self.conn: connection.Connection | None = None
+        self.conn: prepared.Connection | None = None
         self.started = 0.0
         self.deadline = 0.0
         self.cancel_asked = False
@@ -55,7 +76,10 @@ class Job:
 
 
 class Database:
-    """pool_size: connections. queue_size: calls that may wait for one. result_size: bytes of one result."""
+    """pool_size: connections. queue_size: calls that may wait for one. result_size: bytes of one result.
+
+    statement_timeout: seconds, of calls that have none of their own.
+    """
 
     def __init__(
         self,
@@ -65,6 +89,7 @@ class Database:
         pool_size: int,
         queue_size: int,
         result_size: int,
+        statement_timeout: float,
     ) -> None:
         self._connector = connector
         self._observe = observer
@@ -72,13 +97,18 @@ class Database:
         self._pool_size = pool_size
         self._queue: queue.FairQueue[Job] = queue.FairQueue(queue_size)
         self._result_size = result_size
+        self._prologues = prologue.Prologues(statement_timeout)
         self._lent: dict[Job, None] = {}
         self._wake = asyncio.Event()
-        self._probing: dict[connection.Connection, float] = {}  # its deadline
+        self._probing: dict[prepared.Connection, float] = {}  # its deadline
         self._closing = False
         self._idle: asyncio.Event | None = None
         self.down: str | None = _NOT_YET
         """Why no call can be made now, or None."""
+
+    def learn(self, known: Mapping[str, roles.Role], hook: routines.Routine | None) -> None:
+        """The roles that calls may run as, and the function that is called before each."""
+        self._prologues.learn(known, hook)
 
     async def run(self) -> None:
         """Keep the pool full, for ever. Only cancelling ends it."""
@@ -116,7 +146,7 @@ class Database:
         finally:
             sweeper.cancel()
 
-    async def _connect(self) -> connection.Connection:
+    async def _connect(self) -> prepared.Connection:
         conn = await self._connector.connect()
         try:
             async with asyncio.timeout(_GRACE):
@@ -154,7 +184,8 @@ class Database:
         self, call: catalog.Call, caller: identity.Identity, client: Hashable, done: Callable[[Result], None]
     ) -> Job:
         """Have a call made as `caller`; `done` is called once, at once where it cannot be made."""
-        job = Job(call, client, done, statements.steps(call, caller, self._result_size))
+        steps = statements.steps(call, caller, self._prologues, self._result_size)
+        job = Job(call, self._prologues.timeout(call, caller), client, done, steps)
         if self.down is not None:
             self._answer(job, errors.Unavailable())
         elif not self._queue and (conn := self._pool.take()) is not None:
@@ -183,7 +214,7 @@ class Database:
         while self._queue and (conn := self._pool.take()) is not None:
             self._start(self._queue.get(), conn)
 
-    def _start(self, job: Job, conn: connection.Connection) -> None:
+    def _start(self, job: Job, conn: prepared.Connection) -> None:
         job.conn = conn
         job.started = time.monotonic()
         self._lent[job] = None
@@ -200,7 +231,8 @@ class Database:
                 statement = job.steps.throw(self._cause(job, conn, outcome))
             else:
                 statement = job.steps.send(outcome)
-            job.deadline = time.monotonic() + job.call.timeout + _GRACE
+            # The timeout is each statement's, and a hook is one of its own.
+            job.deadline = time.monotonic() + job.timeout * (2 if self._prologues.hook else 1) + _GRACE
             conn.send(statement, partial(self._advance, job))
         except StopIteration as stop:
             self._end(job, stop.value)
@@ -214,13 +246,13 @@ class Database:
             conn.close()
             self._end(job, errors.InternalError())
 
-    def _cause(self, job: Job, conn: connection.Connection, error: psycopg2.Error) -> Exception:
+    def _cause(self, job: Job, conn: prepared.Connection, error: psycopg2.Error) -> Exception:
         """What a failed statement means, where only the job knows: who cancelled it, whether the connection is gone."""
         if isinstance(error, psycopg2.errors.QueryCanceled):
             if job.cancel_asked:
                 return errors.Cancelled()
-            if time.monotonic() - job.started >= 0.9 * job.call.timeout:
-                return errors.Timeout(job.call.timeout)
+            if time.monotonic() - job.started >= 0.9 * job.timeout:
+                return errors.Timeout(job.timeout)
         if conn.closed_by is not None and error.pgcode is None:
             return errors.Unavailable(refusals.FATE_UNKNOWN, retry_after=None)
         return error
@@ -286,7 +318,7 @@ class Database:
         if self._idle is not None and not self.in_flight:
             self._idle.set()
 
-    def _lost(self, conn: connection.Connection, error: psycopg2.Error) -> None:
+    def _lost(self, conn: prepared.Connection, error: psycopg2.Error) -> None:
         self._pool.forget(conn)
         self._wake.set()
         if not self._pool.size and not self._closing:
@@ -328,7 +360,7 @@ class Database:
                 conn.drop(error)
                 self._probed(conn, error)
 
-    def _probed(self, conn: connection.Connection, outcome: connection.Outcome) -> None:
+    def _probed(self, conn: prepared.Connection, outcome: connection.Outcome) -> None:
         self._probing.pop(conn, None)
         self._pool.give_back(conn)
         self._dispatch()

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 
 import aiopg
 
-from pgrpc.postgres import connection
+from pgrpc.postgres import prepared
 
 
 class Pool(aiopg.Pool):
-    _free: deque[connection.Connection]  # type: ignore[assignment]
-    _used: set[connection.Connection]  # type: ignore[assignment]
+    _free: deque[prepared.Connection]  # type: ignore[assignment]
+    _used: set[prepared.Connection]  # type: ignore[assignment]
 
     def __init__(self, maxsize: int) -> None:
         super().__init__(
@@ -32,11 +32,11 @@ class Pool(aiopg.Pool):
             pool_recycle=-1,
         )
 
-    def add(self, conn: connection.Connection) -> None:
+    def add(self, conn: prepared.Connection) -> None:
         """A connection that was opened for the pool."""
         self._free.append(conn)
 
-    def take(self) -> connection.Connection | None:
+    def take(self) -> prepared.Connection | None:
         """Lend a free connection that is alive; None where there is none. Never waits."""
         while self._free:
             conn = self._free.popleft()
@@ -45,7 +45,7 @@ class Pool(aiopg.Pool):
                 return conn
         return None
 
-    def give_back(self, conn: connection.Connection) -> None:
+    def give_back(self, conn: prepared.Connection) -> None:
         """The end of a loan, cleaned. A connection that is closed or not idle is dropped."""
         self._used.discard(conn)
         if self._closing or not conn.idle:
@@ -53,11 +53,11 @@ class Pool(aiopg.Pool):
         else:
             self._free.append(conn)
 
-    def forget(self, conn: connection.Connection) -> None:
+    def forget(self, conn: prepared.Connection) -> None:
         """A connection that has ended, wherever it was."""
         self._used.discard(conn)
         if conn in self._free:
             self._free.remove(conn)
 
-    def connections(self) -> Iterable[connection.Connection]:
+    def connections(self) -> Iterable[prepared.Connection]:
         return [*self._free, *self._used]

@@ -33,6 +33,12 @@ def translate(error: psycopg2.Error) -> errors.RpcError:
     return errors.DatabaseRefused(fields)
 
 
+def not_started(error: psycopg2.Error) -> errors.RpcError:
+    """For what failed before the call: the role is gone, or was taken from the login role, or has a bad setting."""
+    refused = translate(error)
+    return errors.Forbidden(refused.message, refused.data) if isinstance(refused, errors.DatabaseRefused) else refused
+
+
 def _fields(error: psycopg2.Error, sqlstate: str) -> dict[str, str]:
     diagnostics = error.diag
     fields = {"sqlstate": sqlstate, "message": message(error)}

@@ -1,9 +1,10 @@
--- The routines behind each listed name. $1: JSON array of {method, schema, name, signature}; schema null means
--- "wherever the search_path finds it", a signature picks one overload.
-select coalesce(pg_catalog.json_agg(row_to_json(found) order by found.method, found.signature), '[]')
+-- The routines behind each listed name. $1: JSON {roles: names, functions: array of {entry, schema, name, oid}}; schema
+-- null means "wherever the search_path finds it", an oid picks one overload.
+with asked as (select %s::json as json)
+select coalesce(json_agg(row_to_json(found) order by found.entry, found.signature), '[]')
 from (
     select
-        wanted.method,
+        wanted.entry,
         n.nspname as schema,
         p.proname as name,
         p.oid::regprocedure::text as signature,
@@ -15,17 +16,26 @@ from (
         p.proargmodes as modes,
         p.proargnames as names,
         p.pronargdefaults as defaults,
-        has_schema_privilege(n.oid, 'USAGE') and has_function_privilege(p.oid, 'EXECUTE') as may_execute,
+        (
+            select coalesce(json_agg(role), '[]')
+            from asked, json_array_elements_text(asked.json -> 'roles') role
+            where has_schema_privilege(role, n.oid, 'USAGE') and has_function_privilege(role, p.oid, 'EXECUTE')
+        ) as executable_by,
+        has_function_privilege('public', p.oid, 'EXECUTE') as is_public,
+        p.prosecdef and not exists (
+            select from unnest(p.proconfig) setting where setting like 'search_path=%%'
+        ) as is_open_definer,
         obj_description(p.oid, 'pg_proc') as description
-    from json_to_recordset(%s::json) as wanted(method text, schema text, name text, signature text)
+    from asked
+    cross join json_to_recordset(asked.json -> 'functions') as wanted(entry int, schema text, name text, oid int8)
     join pg_proc p on
         case
-            when wanted.signature is not null then p.oid = to_regprocedure(wanted.signature)
+            when wanted.oid is not null then p.oid = wanted.oid
             else p.proname = wanted.name
         end
     join pg_namespace n on n.oid = p.pronamespace
     where
-        wanted.signature is not null
+        wanted.oid is not null
         or n.nspname = wanted.schema
         or (
             wanted.schema is null

@@ -4,8 +4,8 @@ Owns every text that a call sends to PostgreSQL. Names come from the catalog and
 nothing that a client wrote is ever part of the text. Must not know connections or tasks.
 
 A function is one message, so one round trip, and one implicit transaction
-(https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT). It begins by taking back
-whatever an earlier call may have set for the session, so that every call finds the same settings.
+(https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT). It begins with the prologue
+of whoever calls: a statement that fails there keeps the rest from being run.
 """
 
 import re
@@ -15,57 +15,53 @@ from functools import lru_cache
 import psycopg2
 
 from pgrpc.core import catalog, errors, identity, pgtypes, routines
-from pgrpc.postgres import connection, refusals
+from pgrpc.postgres import connection, prepared, prologue, quoting, refusals
 
-Steps = Generator[connection.Message, connection.Rows, str]
+Steps = Generator[prepared.Message, connection.Rows, str]
 """Returns the result as JSON text. psycopg2.Error is thrown in where a statement failed; raises errors.*."""
 
-_START = (
-    # What begins after `commit` has the default_transaction_* of this session, not those that an earlier call left.
-    "reset all; reset session authorization; reset role; begin; commit; "
-)
-
-CLEAN = connection.Message(
+CLEAN = prepared.Message(
     # DISCARD ALL but for DISCARD PLANS, which would have every function planned anew:
     # https://www.postgresql.org/docs/current/sql-discard.html
-    "reset all; reset session authorization; reset role; set local statement_timeout = 5000; close all; "
-    "deallocate all; unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard sequences; discard temp"
+    f"{prologue.RESET}set local statement_timeout = 5000; close all; deallocate all; unlisten *; "
+    "select pg_catalog.pg_advisory_unlock_all(); discard sequences; discard temp"
 )
 """Leaves nothing behind of what a function may have made for the session."""
 
 
-def steps(call: catalog.Call, caller: identity.Identity, result_size: int) -> Steps:
+def steps(call: catalog.Call, caller: identity.Identity, prologues: prologue.Prologues, result_size: int) -> Steps:
     """What makes the call as `caller`. result_size: bytes; a larger result is refused in the database."""
-    if call.routine.kind == "procedure":
-        return _procedure(call, caller, result_size)
-    return _function(call, caller, result_size)
+    make = _procedure if call.routine.kind == "procedure" else _function
+    return make(call, caller, prologues, result_size)
 
 
-def _function(call: catalog.Call, caller: identity.Identity, result_size: int) -> Steps:
+def _function(call: catalog.Call, caller: identity.Identity, prologues: prologue.Prologues, result_size: int) -> Steps:
+    start = prologues.of_transaction(call, caller)
     sql = _select(call.routine, call.names, call.numbers == "string", result_size)
     parameters = (call.arguments,) if call.names else ()
     try:
         # What is cleared after a call would take the prepared statements with it.
-        rows = yield connection.Message(sql, parameters, _start(call, caller), not call.reset)
+        rows = yield prepared.Message(sql, parameters, start, prologues.hook, not call.reset, caller.role)
     except psycopg2.Error as error:
-        yield from _unconvertible(call, caller, error)
+        yield from _unconvertible(call, caller, start, error)
         raise _refusal(error, result_size) from error
     return "null" if _is_void(call.routine) else _text(rows)
 
 
-def _procedure(call: catalog.Call, caller: identity.Identity, result_size: int) -> Steps:
+def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologue.Prologues, result_size: int) -> Steps:
     """CALL takes no subquery, and its row cannot be made JSON in place, so: arguments to text, CALL, row to JSON.
 
     CALL stands alone in its message, and the settings are the session's, because a procedure may commit.
     """
     routine = call.routine
-    setting = _start(call, caller, "set")
-    texts = ", ".join(f"_.{_quote(name)}::pg_catalog.text" for name in call.names) or "null"
+    texts = ", ".join(f"_.{quoting.identifier(name)}::pg_catalog.text" for name in call.names) or "null"
     try:
-        sql = f"{setting}select {texts}{_from(routine, call.names)}"
-        rows = yield connection.Message(sql, (call.arguments,) if call.names else ())
+        sql = f"select {texts}{_from(routine, call.names)}"
+        parameters = (call.arguments,) if call.names else ()
+        start = prologues.of_session(call, caller)
+        rows = yield prepared.Message(sql, parameters, start, prologues.hook, role=caller.role)
     except psycopg2.Error as error:
-        yield from _unconvertible(call, caller, error)
+        yield from _unconvertible(call, caller, prologues.of_transaction(call, caller), error)
         raise refusals.translate(error) from error
     values = dict(zip(call.names, rows[0], strict=False))
     passed = []
@@ -73,57 +69,57 @@ def _procedure(call: catalog.Call, caller: identity.Identity, result_size: int) 
     places = (n for n, a in enumerate(routine.arguments, 1) if a in first or (a.mode == "out" and a.name[0] == "$"))
     positional = max(places, default=0)
     for place, argument in enumerate(routine.arguments):
-        target = f"{_quote(argument.name)} => " if place >= positional else ""
+        target = f"{quoting.identifier(argument.name)} => " if place >= positional else ""
         if argument.name in values:
             keyword = "variadic " if argument.mode == "variadic" else ""
             passed.append(f"{keyword}{target}%s::{_sql(argument.type)}")
         elif argument.mode == "out":
             passed.append(f"{target}null")
     try:
-        rows = yield connection.Message(f"call {_name(routine)}({', '.join(passed)})", tuple(values.values()))
+        rows = yield prepared.Message(f"call {_name(routine)}({', '.join(passed)})", tuple(values.values()))
     except psycopg2.Error as error:
         raise refusals.translate(error) from error
     if not routine.outputs:
         return "null"
     columns = {
-        a.name: _exact(a.type, f"r.{_quote(a.name)}") if call.numbers == "string" else f"r.{_quote(a.name)}"
+        a.name: _exact(a.type, f"r.{quoting.identifier(a.name)}")
+        if call.numbers == "string"
+        else f"r.{quoting.identifier(a.name)}"
         for a in routine.outputs
     }
     value = f"pg_catalog.to_json({columns.popitem()[1]})" if len(columns) == 1 else _object(columns)
-    row = ", ".join(f"%s::{_sql(a.type)} as {_quote(a.name)}" for a in routine.outputs)
+    row = ", ".join(f"%s::{_sql(a.type)} as {quoting.identifier(a.name)}" for a in routine.outputs)
     whole = _limited(f"select {value}::pg_catalog.text as t from (select {row} offset 0) r", result_size)
     try:
-        rows = yield connection.Message(whole, rows[0])
+        rows = yield prepared.Message(whole, rows[0])
     except psycopg2.Error as error:
         raise _refusal(error, result_size, "; the procedure has run and is not undone") from error
     return _text(rows)
 
 
 def _unconvertible(
-    call: catalog.Call, caller: identity.Identity, error: psycopg2.Error
-) -> Generator[connection.Message, connection.Rows, None]:
+    call: catalog.Call, caller: identity.Identity, start: str, error: psycopg2.Error
+) -> Generator[prepared.Message, connection.Rows, None]:
     """Raise InvalidParams where it was an argument that PostgreSQL could not take as its type.
 
-    The same SQLSTATEs come from inside functions, so each argument's conversion is tried alone.
+    The same SQLSTATEs come from inside functions, and from the start (22023: no such role), so the start, and then
+    each argument's conversion, is tried alone.
     """
     if not refusals.may_be_conversion(error):
         return
+    try:
+        yield prepared.Message("select 1", None, start, role=caller.role)
+    except psycopg2.Error as failed:
+        raise refusals.not_started(failed) from failed
     faults = []
     for name, position in zip(call.names, call.positions, strict=True):
         try:
-            yield connection.Message(f"{_start(call, caller)}select 1{_from(call.routine, (name,))}", (call.arguments,))
+            sql = f"select 1{_from(call.routine, (name,))}"
+            yield prepared.Message(sql, (call.arguments,), start, role=caller.role)
         except psycopg2.Error as failed:
             faults.append(errors.Fault(position, "postgresql", refusals.message(failed)))
     if faults:
         raise errors.InvalidParams(faults[: errors.MAX_FAULTS])
-
-
-def _start(call: catalog.Call, caller: identity.Identity, how: str = "set local") -> str:
-    start = f"{_START}{how} statement_timeout = {max(1, round(call.timeout * 1000))}; "
-    # The role comes last: another may not be allowed to set what is set before it.
-    for name, value in caller.settings.items():
-        start += f"{how} {name} = {_plain(value)}; "
-    return start if caller.role is None else f"{start}{how} role = {_plain(caller.role)}; "
 
 
 _TOO_LARGE = re.compile(r"pgrpc\.result_of_([0-9]+)_bytes")
@@ -152,7 +148,7 @@ def _select(routine: routines.Routine, names: tuple[str, ...], exact: bool, resu
     outputs = routine.outputs
     if exact and len(outputs) > 1:
         # A record's columns can be named only in FROM.
-        columns = {a.name: _exact(a.type, f"r.{_quote(a.name)}") for a in outputs}
+        columns = {a.name: _exact(a.type, f"r.{quoting.identifier(a.name)}") for a in outputs}
         joined = f"{source or ' from (select) _'}, lateral {call} as r"
         value, rows = _object(columns), f"select r.*{joined} offset 0"
     else:
@@ -178,7 +174,7 @@ def _exact(of: pgtypes.Type, value: str) -> str:
         return value
     match of.kind:
         case "composite":
-            fields = {a.name: _exact(a.type, f"({value}).{_quote(a.name)}") for a in of.attributes}
+            fields = {a.name: _exact(a.type, f"({value}).{quoting.identifier(a.name)}") for a in of.attributes}
             return f"case when {value} is not distinct from null then null else {_object(fields)} end"
         case "array":
             assert of.of is not None
@@ -208,7 +204,7 @@ def _is_composite(of: pgtypes.Type) -> bool:
 
 
 def _object(columns: dict[str, str]) -> str:
-    return f"pg_catalog.json_build_object({', '.join(f'{_literal(n)}, {sql}' for n, sql in columns.items())})"
+    return f"pg_catalog.json_build_object({', '.join(f'{quoting.literal(n)}, {sql}' for n, sql in columns.items())})"
 
 
 def _passed(routine: routines.Routine, names: tuple[str, ...]) -> str:
@@ -219,15 +215,15 @@ def _passed(routine: routines.Routine, names: tuple[str, ...]) -> str:
         if argument.name not in names:
             continue
         keyword = "variadic " if argument.mode == "variadic" else ""
-        target = f"{_quote(argument.name)} => " if place >= positional else ""
-        written.append(f"{keyword}{target}_.{_quote(argument.name)}")
+        target = f"{quoting.identifier(argument.name)} => " if place >= positional else ""
+        written.append(f"{keyword}{target}_.{quoting.identifier(argument.name)}")
     return ", ".join(written)
 
 
 def _from(routine: routines.Routine, names: tuple[str, ...]) -> str:
     if not names:
         return ""
-    columns = ", ".join(f"{_quote(a.name)} {_sql(a.type)}" for a in routine.inputs if a.name in names)
+    columns = ", ".join(f"{quoting.identifier(a.name)} {_sql(a.type)}" for a in routine.inputs if a.name in names)
     return f" from pg_catalog.json_to_record(%s::pg_catalog.json) as _({columns})"
 
 
@@ -236,22 +232,7 @@ def _is_void(routine: routines.Routine) -> bool:
 
 
 def _name(routine: routines.Routine) -> str:
-    return f"{_quote(routine.schema)}.{_quote(routine.name)}"
-
-
-def _quote(identifier: str) -> str:
-    # % is doubled because the driver looks for its placeholders in the whole text.
-    return '"' + identifier.replace('"', '""').replace("%", "%%") + '"'
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("'", "''").replace("\\", "\\\\").replace("%", "%%")
-    return f"E'{escaped}'"
-
-
-def _plain(text: str) -> str:
-    """A literal without %, for text that the driver sees with parameters and without."""
-    return _literal(text).replace("%%", "\\x25")
+    return f"{quoting.identifier(routine.schema)}.{quoting.identifier(routine.name)}"
 
 
 def _sql(of: pgtypes.Type) -> str:

@@ -20,7 +20,7 @@ import psycopg2.errors
 import psycopg2.extensions
 import pytest
 
-from pgrpc.postgres import cancelling, connecting, connection, pool
+from pgrpc.postgres import cancelling, connecting, connection, pool, prepared
 from tests.conftest import Database
 from tests.proxy import Proxy
 
@@ -29,7 +29,7 @@ LOST = psycopg2.OperationalError("lost")
 
 
 @asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[connection.Connection]:
+async def connected(dsn: str) -> AsyncIterator[prepared.Connection]:
     conn = await connecting.Connector(dsn, PATIENCE).connect()
     try:
         yield conn

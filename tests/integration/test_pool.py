@@ -16,7 +16,7 @@ import pytest
 
 from pgrpc import config, observe
 from pgrpc.core import catalog, errors, identity, whitelist
-from pgrpc.postgres import backoff, connecting, connection, database, introspect, queue
+from pgrpc.postgres import backoff, connecting, database, introspect, prepared, queue
 from tests.conftest import Database
 from tests.proxy import Proxy
 
@@ -105,7 +105,7 @@ async def serving(
     base.execute(SQL)
     found = await introspect.read(connecting.Connector(base.dsn, PATIENCE), {method: method for method in METHODS})
     listed = [config.Function(method, method, reset=reset) for method in METHODS]
-    functions, problems = whitelist.build(listed, found.routines, {}, timeout)
+    functions, problems = whitelist.build(listed, found.routines, {}, frozenset((found.login.name,)))
     assert not found.faults
     assert not problems
     observed = observed or Observed()
@@ -114,6 +114,7 @@ async def serving(
         observed,
         pool_size=pool_size,
         queue_size=queue_size,
+        statement_timeout=timeout,
         result_size=1 << 20,
     )
     running = asyncio.create_task(made.run())
@@ -281,7 +282,7 @@ class TestTheDatabaseGoesAway:
         class Unlucky(connecting.Connector):
             tries = 0
 
-            async def connect(self) -> connection.Connection:
+            async def connect(self) -> prepared.Connection:
                 conn = await super().connect()
                 self.tries += 1
                 if self.tries <= 3:

@@ -5,6 +5,9 @@ from typing import Any
 
 from pgrpc.core import catalog, pgtypes, routines, schemas
 
+CALLERS = frozenset(("app",))
+"""The roles that calls may run as."""
+
 
 def base(oid: int, name: str) -> pgtypes.Type:
     return pgtypes.Type(oid, f"pg_catalog.{name}", name, "base")
@@ -47,7 +50,7 @@ def argument(name: str, of: pgtypes.Type = INT4, mode: Any = "in", *, default: b
 
 
 def routine(*arguments: routines.Argument, returns: pgtypes.Type = INT4, **more: Any) -> routines.Routine:
-    given: dict[str, Any] = {"schema": "public", "name": "f", "kind": "function"} | more
+    given: dict[str, Any] = {"schema": "public", "name": "f", "kind": "function", "executable_by": CALLERS} | more
     written = f"public.f({', '.join(a.type.name for a in arguments if a.is_input)})"
     return routines.Routine(signature=given.pop("signature", written), arguments=arguments, returns=returns, **given)
 

@@ -7,7 +7,7 @@ import pytest
 
 from pgrpc.core import errors, pgtypes, routines, whitelist
 from tests.unit import building
-from tests.unit.building import argument, routine
+from tests.unit.building import CALLERS, argument, routine
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,14 @@ class Entry:
     timeout: float | None = None
     numbers: Literal["number", "string"] = "number"
     reset: bool | None = None
+    roles: tuple[str, ...] | None = None
 
 
 ADD = routine(argument("a"), argument("b"), signature="public.add(integer, integer)")
 
 
 def build(entry: Entry, *found: routines.Routine, documents: Any = None) -> Any:
-    return whitelist.build([entry], {entry.method: found}, documents or {}, 10.0)
+    return whitelist.build([entry], {entry.method: found}, documents or {}, CALLERS)
 
 
 def problems(entry: Entry, *found: routines.Routine, documents: Any = None) -> list[tuple[str | None, str]]:
@@ -50,7 +51,7 @@ def test_what_is_listed_and_there_can_be_called() -> None:
     functions, faults = build(Entry(), ADD)
     assert faults == []
     call = functions.bind("add", [1, 2])
-    assert (call.routine, call.timeout, call.numbers, call.reset) == (ADD, 10.0, "number", True)
+    assert (call.routine, call.timeout, call.numbers, call.reset) == (ADD, None, "number", True)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +59,8 @@ def test_what_is_listed_and_there_can_be_called() -> None:
     [
         pytest.param({"timeout": 2.0}, (2.0, "number", True), id="timeout"),
         pytest.param({"timeout": 0.0}, (0.0, "number", True), id="a timeout of 0"),
-        pytest.param({"numbers": "string"}, (10.0, "string", True), id="numbers"),
-        pytest.param({"reset": False}, (10.0, "number", False), id="reset"),
+        pytest.param({"numbers": "string"}, (None, "string", True), id="numbers"),
+        pytest.param({"reset": False}, (None, "number", False), id="reset"),
     ],
 )
 def test_the_entry_goes_before_the_defaults(changes: Any, expected: tuple[Any, ...]) -> None:
@@ -73,14 +74,14 @@ def test_a_function_that_is_not_there() -> None:
 
 
 def test_a_method_the_database_was_not_asked_about() -> None:
-    functions, faults = whitelist.build([Entry()], {}, {}, 10.0)
+    functions, faults = whitelist.build([Entry()], {}, {}, CALLERS)
     assert [problem.key for problem in faults] == ["function"]
     assert functions.methods == ("add",)
 
 
 def test_the_others_are_built_all_the_same() -> None:
     entries = [Entry("gone", "gone"), Entry(), Entry("lost", "lost")]
-    functions, faults = whitelist.build(entries, {"add": [ADD]}, {}, 10.0)
+    functions, faults = whitelist.build(entries, {"add": [ADD]}, {}, CALLERS)
     assert [problem.method for problem in faults] == ["gone", "lost"]
     assert functions.methods == ("gone", "add", "lost")
     assert functions.bind("add", [1, 2]).routine is ADD
@@ -117,13 +118,15 @@ def test_the_others_are_built_all_the_same() -> None:
             id="record[]",
         ),
         pytest.param(
-            routine(may_execute=False),
-            "the server's login role lacks the EXECUTE privilege (GRANT EXECUTE ON FUNCTION ...)",
+            routine(executable_by=frozenset(("other",))),
+            "it may not be executed by app: that takes USAGE on its schema, and EXECUTE "
+            "(GRANT EXECUTE ON FUNCTION ...)",
             id="no privilege",
         ),
         pytest.param(
-            routine(may_execute=False, kind="procedure"),
-            "the server's login role lacks the EXECUTE privilege (GRANT EXECUTE ON PROCEDURE ...)",
+            routine(executable_by=frozenset(), kind="procedure"),
+            "it may not be executed by app: that takes USAGE on its schema, and EXECUTE "
+            "(GRANT EXECUTE ON PROCEDURE ...)",
             id="no privilege on a procedure",
         ),
     ],
@@ -308,3 +311,73 @@ def test_a_function_that_is_missing_is_not_blamed_on_the_schema() -> None:
 
 def test_faults_of_the_function_and_of_the_schema_are_found_at_once() -> None:
     assert [key for key, _ in problems(with_schema({"type": 5}))] == ["function", "params"]
+
+
+TWO = frozenset(("anon", "user"))
+
+
+def test_one_caller_that_may_execute_it_is_enough() -> None:
+    of = routine(executable_by=frozenset(("user", "public")))
+    _, faults = whitelist.build([Entry()], {"add": [of]}, {}, TWO)
+    assert faults == []
+    _, faults = whitelist.build([Entry()], {"add": [routine(executable_by=frozenset(("public",)))]}, {}, TWO)
+    assert "it may not be executed by anon or user" in faults[0].message
+
+
+def test_each_role_of_an_entry_must_be_able_to_execute_it() -> None:
+    of = [routine(argument("a"), executable_by=frozenset(("user",))), routine(executable_by=frozenset(("boss",)))]
+    callers = frozenset(("anon", "user", "boss"))
+    _, faults = whitelist.build([Entry(roles=("anon", "boss", "user"))], {"add": of}, {}, callers)
+    assert [(p.key, p.message) for p in faults] == [("roles", "anon may not execute it (GRANT EXECUTE ON ... TO anon)")]
+
+
+def test_a_role_that_no_client_has_is_told_elsewhere() -> None:
+    _, faults = whitelist.build([Entry(roles=("nobody",))], {"add": [ADD]}, {}, CALLERS)
+    assert faults == []
+
+
+def test_a_predicate() -> None:
+    right = routine(argument("channel", building.TEXT), returns=building.BOOL)
+    others = [
+        routine(argument("channel", building.VARCHAR), returns=building.BOOL),
+        routine(argument("channel", building.TEXT), returns=building.TEXT),
+        routine(argument("channel", building.TEXT), returns=building.BOOL, returns_set=True),
+        routine(argument("channel", building.TEXT), argument("x", default=True), returns=building.BOOL),
+        routine(returns=building.BOOL),
+    ]
+    function = whitelist.predicate("may", [*others, right], CALLERS)
+    call = function.bind(["a.b"])
+    assert (call.routine, call.arguments, call.timeout) == (right, '{"channel":"a.b"}', None)
+    with pytest.raises(whitelist.Unusable) as caught:
+        whitelist.predicate("may", others, CALLERS)
+    wanted = "the database has no function may(text) that returns boolean that is visible here"
+    assert str(caught.value) == wanted + "".join(f"; {of.signature} is another" for of in others)
+
+
+def test_a_predicate_that_nobody_may_ask() -> None:
+    of = routine(argument("channel", building.TEXT), returns=building.BOOL, executable_by=frozenset())
+    with pytest.raises(whitelist.Unusable, match=r"public\.f\(text\) cannot be called: it may not be executed by app"):
+        whitelist.predicate("may", [of], CALLERS)
+
+
+def test_a_hook() -> None:
+    right = routine(executable_by=TWO)
+    assert whitelist.hook("check", [routine(argument("a")), right], TWO) is right
+    with pytest.raises(
+        whitelist.Unusable, match=r"no function check\(\) without arguments .*; public\.f\(integer\) is"
+    ):
+        whitelist.hook("check", [routine(argument("a"))], TWO)
+    with pytest.raises(whitelist.Unusable, match="no function check"):
+        whitelist.hook("check", [routine(kind="procedure")], TWO)
+
+
+def test_a_hook_that_one_caller_may_not_run() -> None:
+    with pytest.raises(whitelist.Unusable, match="it may not be executed by anon:"):
+        whitelist.hook("check", [routine(executable_by=frozenset(("user",)))], TWO)
+
+
+def test_doubts() -> None:
+    of = routine(is_open_definer=True, is_public=True)
+    assert "SECURITY DEFINER without a search_path" in whitelist.doubts(of)[0]
+    assert "PUBLIC may execute public.f()" in whitelist.public_doubts(of)[0]
+    assert whitelist.doubts(ADD) == whitelist.public_doubts(ADD) == []

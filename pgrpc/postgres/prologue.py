@@ -1,0 +1,78 @@
+"""What precedes a call in its message: everything taken back, then who makes it.
+
+Owns what a call finds set, and for how long it may run. Must not know calls' SQL, connections or tasks. Each prologue
+is complete: it depends on nothing that an earlier call may have left, and leaves nothing to the next one.
+"""
+
+from collections.abc import Mapping
+
+from pgrpc.core import catalog, identity, roles, routines
+from pgrpc.postgres import quoting
+
+RESET = "reset all; reset session authorization; reset role; "
+_START = (
+    # What begins after `commit` has the default_transaction_* of this session, not those that an earlier call left.
+    f"{RESET}begin; commit; "
+)
+
+
+class Prologues:
+    """Of a database whose roles are known once `learn` was called. default_timeout: seconds."""
+
+    def __init__(self, default_timeout: float) -> None:
+        self._default_timeout = default_timeout
+        self._timeouts: Mapping[str | None, float] = {}
+        self._local: Mapping[str | None, str] = {}
+        self._lasting: Mapping[str | None, str] = {}
+        self.hook = ""
+        """A statement that comes before each call, as its role, in its transaction; "" where there is none."""
+
+    def learn(self, known: Mapping[str, roles.Role], hook: routines.Routine | None) -> None:
+        """known: every role that calls may run as. hook: the function that is called before each."""
+        self._timeouts = {name: role.timeout for name, role in known.items() if role.timeout is not None}
+        self._local = {name: _local(role.settings) for name, role in known.items()}
+        self._lasting = {name: _given(role.settings, "false") for name, role in known.items()}
+        if hook is not None:
+            name = f"{quoting.plain_identifier(hook.schema)}.{quoting.plain_identifier(hook.name)}"
+            self.hook = f"select {name}(); "
+
+    def timeout(self, call: catalog.Call, caller: identity.Identity) -> float:
+        """Seconds: the function's own, else the role's, else that of all calls."""
+        return self._timeouts.get(caller.role, self._default_timeout) if call.timeout is None else call.timeout
+
+    def of_transaction(self, call: catalog.Call, caller: identity.Identity) -> str:
+        """For a call in the same message: ends with its transaction."""
+        return f"{_START}{self._local.get(caller.role, '')}{self._own(call, caller, 'set local')}"
+
+    def of_session(self, call: catalog.Call, caller: identity.Identity) -> str:
+        """For a call in another message, which may commit: lasts until the next prologue."""
+        return f"{_START}{self._lasting.get(caller.role, '')}{self._own(call, caller, 'set')}"
+
+    def _own(self, call: catalog.Call, caller: identity.Identity, how: str) -> str:
+        text = f"{how} statement_timeout = {max(1, round(self.timeout(call, caller) * 1000))}; "
+        for name, value in caller.settings.items():
+            text += f"{how} {name} = {quoting.plain_literal(value)}; "
+        # The role comes last: another may not be allowed to set what is set before it.
+        return text if caller.role is None else f"{text}{how} role = {quoting.plain_literal(caller.role)}; "
+
+
+_DEFAULT = "default_transaction_"
+
+
+def _local(settings: Mapping[str, str]) -> str:
+    """A role's settings for one transaction, which has begun: its defaults for transactions would come too late."""
+    of_transaction = {name: value for name, value in settings.items() if name.startswith(_DEFAULT)}
+    text = ""
+    for name, value in of_transaction.items():  # first: they can be set before any query only
+        text += f"set local transaction_{name.removeprefix(_DEFAULT)} = {quoting.plain_literal(value)}; "
+    return text + _given({n: v for n, v in settings.items() if n not in of_transaction}, "true")
+
+
+def _given(settings: Mapping[str, str], is_local: str) -> str:
+    # set_config takes a value as ALTER ROLE keeps it, where SET would take a list such as search_path for one name.
+    calls = (
+        f"pg_catalog.set_config({quoting.plain_literal(name)}, {quoting.plain_literal(value)}, {is_local})"
+        for name, value in settings.items()
+    )
+    text = ", ".join(calls)
+    return f"select {text}; " if text else ""
