@@ -16,7 +16,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketP
 
 from pgrpc import config, observe
 from pgrpc.core import effects, errors, frames, hub, identity, jsonrpc, session
-from pgrpc.web import bearer, context, outbox, tornado_fixes
+from pgrpc.web import bearer, context, outbox, places, tornado_fixes
 
 _TURN = 16
 """Frames of one client that are handled in a row: then the others get their turn."""
@@ -43,7 +43,7 @@ class Socket(WebSocketHandler):
         self._progress = (0, 0)
         self._ended: tuple[errors.CloseCode, str] | None = None
         self._gone = False
-        self._places: tuple[str, ...] = ()  # what it counts as
+        self._places = places.Places(shared.counts)
 
     def set_default_headers(self) -> None:
         self.set_header("Server", "pgrpc")
@@ -64,7 +64,7 @@ class Socket(WebSocketHandler):
         """Before the upgrade: refuse what is over the limits of connections, and find out who it is."""
         if self.refuse_if_stopping():
             return None
-        if reason := self._take_places():
+        if reason := self._places.take(self.shared.limits, str(self.request.remote_ip)):
             self._overloaded(reason)
             return None
         if self.shared.authenticate is None or tornado_fixes.is_cross_origin(self):
@@ -112,24 +112,6 @@ class Socket(WebSocketHandler):
             self._overloaded("the server is stopping")
         return self.shared.stopping
 
-    def _take_places(self) -> str | None:
-        """Count this one, until it is finished or closed; or why it cannot be."""
-        limits = self.shared.limits
-        for key, most, reason in (
-            (f"address {self.request.remote_ip}", limits.connections_per_address, "this address"),
-            ("all", limits.connections, "the server"),
-        ):
-            if most is not None:
-                if not self.shared.counts.take(key, most):
-                    return f"{reason} has as many connections as it may"
-                self._places += (key,)
-        return None
-
-    def _give_places_back(self) -> None:
-        places, self._places = self._places, ()
-        for key in places:
-            self.shared.counts.give_back(key)
-
     def _overloaded(self, reason: str) -> None:
         self.shared.observe(observe.Overloaded(reason))
         self.set_status(503)
@@ -151,12 +133,12 @@ class Socket(WebSocketHandler):
 
     def on_finish(self) -> None:
         if self.get_status() != 101:  # otherwise it is only beginning
-            self._give_places_back()
+            self._places.give_back()
 
     def on_close(self) -> None:
         self._gone = True
         self.outbox.close()
-        self._give_places_back()
+        self._places.give_back()
         self.shared.sockets.discard(self)
         if not self.shared.sockets:
             self.shared.no_sockets.set()
