@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pgrpc.config as configuration
-from pgrpc import fitting, loops, observe
+from pgrpc import fitting, loops, observe, tls
 from pgrpc.core import catalog, channels, counts, hub
 from pgrpc.postgres import backoff, connecting, database, listener
 from pgrpc.web import context, listening, server
@@ -54,7 +54,8 @@ def run(
     observer: observe.Observer = observe.log,
     share: Share | None = None,
 ) -> int:
-    """Serve until a signal of `stop_on`; the exit status. A second signal ends at once.
+    """Serve until a signal of `stop_on`; the exit status. A second signal ends at once. SIGHUP, where it is not one of
+    them, has the certificate read again.
 
     on_serving: called with the URL once connections are accepted. share: where this is one of several workers.
     Raises config.Invalid where file and database do not fit, CannotServe where the address cannot be had.
@@ -136,12 +137,17 @@ async def _serve(
     authenticator = await fitting.authenticator(config, observer)
     if authenticator is not None:
         shared.auth, shared.authenticate = config.auth, authenticator.authenticate
-    web = server.Server(shared, share.sockets if share else bind(config.server)[0])
+    try:
+        web = server.Server(shared, share.sockets if share else bind(config.server)[0])
+    except tls.Unusable as error:  # it has changed since the file was read
+        raise CannotServe(f"the {error.file} of server.tls {error}") from error
 
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in stop_on:
         loop.add_signal_handler(number, signals.put_nowait, number)
+    if signal.SIGHUP not in stop_on:
+        loop.add_signal_handler(signal.SIGHUP, _reload, web, observer)
     tasks = [_task("database", calls.run()), _task("listener", events.run()), _task("heartbeat", web.heartbeat())]
     if authenticator is not None:
         tasks.append(_task("keys", authenticator.run()))
@@ -171,8 +177,17 @@ async def _serve(
             task.cancel()
         await asyncio.gather(*tasks, stop, return_exceptions=True)
         await calls.close()
-        for number in stop_on:
+        for number in {*stop_on, signal.SIGHUP}:
             loop.remove_signal_handler(number)
+
+
+def _reload(web: server.Server, observer: observe.Observer) -> None:
+    """Read again what may be renewed while we serve."""
+    try:
+        if web.reload_certificate():
+            observer(observe.Reloaded("the certificate"))
+    except tls.Unusable as error:
+        observer(observe.NotReloaded("the certificate", f"the {error.file} {error}"))
 
 
 async def _stop(calls: database.Database, web: server.Server) -> None:

@@ -172,6 +172,28 @@ class Overloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginRefused:
+    address: str
+    origin: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, (
+            f"refused {self.address}: pages of {self.origin[:200]!r} may not connect (server.allowed_origins)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HostRefused:
+    address: str
+    host: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, (
+            f"refused {self.address}: it asked for {self.host[:200]!r}, which is no name of ours (server.allowed_hosts)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class QueueFull:
     """As many calls wait for the database as may."""
 
@@ -190,6 +212,23 @@ class Unresponsive:
 
     def line(self) -> tuple[int, str]:
         return logging.INFO, f"dropped {self.count} clients that gave no sign of life for {self.interval:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    what: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.INFO, f"{self.what} was read again"
+
+
+@dataclass(frozen=True, slots=True)
+class NotReloaded:
+    what: str
+    reason: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.ERROR, f"{self.what} could not be read again, the old one stays in use: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +289,14 @@ class Bug:
 
 Observation = (
     Serving | Unfit | DatabaseDown | DatabaseUp | PoolShort | ListenerDown | ListenerUp | ListenRefused | SlowClient
-    | EventsDropped | NotJson | TokenRefused | KeysDown | KeysUp | Overloaded | QueueFull | Unresponsive | Stopping
-    | WorkerServing | WorkerEnded | ParentEnded | Bug
+    | EventsDropped | NotJson | TokenRefused | KeysDown | KeysUp | Overloaded | OriginRefused | HostRefused | QueueFull
+    | Unresponsive | Reloaded | NotReloaded | Stopping | WorkerServing | WorkerEnded | ParentEnded | Bug
 )  # fmt: skip
 
-_OF_MANY = (Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, NotJson, TokenRefused, Overloaded, QueueFull)
+_OF_MANY = (
+    Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, NotJson, TokenRefused, Overloaded, OriginRefused,
+    HostRefused, QueueFull,
+)  # fmt: skip
 """What can happen to thousands of clients at one moment."""
 
 Observer = Callable[[Observation], None]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pgrpc import config, observe
-from pgrpc.core import catalog, channels, counts, errors, hub, identity
+from pgrpc.core import catalog, channels, counts, errors, hub, identity, origins
 
 Submit = Callable[[catalog.Call, identity.Identity, Hashable, Callable[[str | errors.RpcError], None]], Any]
 """Make a call as somebody: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
@@ -50,3 +50,7 @@ class Context:
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
     """No more sockets are taken."""
+    allowed_origins: origins.Origins = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.allowed_origins = origins.Origins(self.server.allowed_origins)

@@ -8,14 +8,16 @@ import contextlib
 import gc
 import random
 import re
+import ssl
 from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RedirectHandler
 
-from pgrpc import observe
+from pgrpc import config, observe, tls
 from pgrpc.core import errors
-from pgrpc.web import context, dialects, files, listening, pages, relay, routing, socket, tornado_fixes
+from pgrpc.web import context, dialects, edge, files, listening, pages, relay, routing, socket, tornado_fixes
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -63,32 +65,52 @@ def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...
     return routes
 
 
+class _Application(Application):
+    """Tornado's, once it is settled whose a request is, and whether it is for us."""
+
+    edge: edge.Edge
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        if not self.edge.admit(request):
+            return self.get_handler_delegate(request, pages.Misdirected, self.settings["default_handler_args"])
+        return super().find_handler(request, **kwargs)
+
+
 class Server:
-    """sockets: the listening ones, which are its own from now on."""
+    """sockets: the listening ones, which are its own from now on. Raises tls.Unusable."""
 
     def __init__(self, shared: context.Context, sockets: listening.Sockets) -> None:
         self._shared = shared
         own: dict[str, Any] = {"shared": shared}
+        application = _Application(
+            _routes(shared, own),
+            default_handler_class=pages.NotFound,
+            default_handler_args=own,
+            websocket_max_message_size=shared.limits.message_size,
+            log_function=lambda handler: None,  # an address can hold a secret
+        )
         self._http = HTTPServer(
-            Application(
-                _routes(shared, own),
-                default_handler_class=pages.NotFound,
-                default_handler_args=own,
-                websocket_max_message_size=shared.limits.message_size,
-                log_function=lambda handler: None,  # an address can hold a secret
-            ),
+            application,
+            ssl_options=_tls(shared.server),
             max_body_size=_NO_BODY,
             idle_connection_timeout=shared.limits.handshake_timeout,  # until a request's headers are complete
             body_timeout=shared.limits.handshake_timeout,
         )
         self._sockets = sockets
+        application.edge = edge.Edge(shared.server, sockets)
 
     @property
     def url(self) -> str:
         """Where it is served, with the real port where 0 was asked for."""
         host, port = self._sockets[0].getsockname()[:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}{self._shared.server.base_path}"
+        scheme = "http" if self._shared.server.tls is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{self._shared.server.base_path}"
+
+    def reload_certificate(self) -> bool:
+        """New connections get what the files hold now; whether there is any. Raises tls.Unusable."""
+        self._http.ssl_options = _tls(self._shared.server)
+        return self._http.ssl_options is not None
 
     def start(self) -> None:
         listening.listen(self._sockets)
@@ -142,3 +164,7 @@ class Server:
                 async with asyncio.timeout(patience):
                     await self._shared.no_sockets.wait()
         await self._http.close_all_connections()
+
+
+def _tls(server: config.Server) -> ssl.SSLContext | None:
+    return None if server.tls is None else tls.context(server.tls.certificate, server.tls.key)
