@@ -6,6 +6,7 @@ Owns the order in which things begin and end. Must not know how any of them work
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pgrpc.config as configuration
-from pgrpc import fitting, loops, observe, tls
-from pgrpc.core import catalog, channels, counts, hub
+from pgrpc import administration, fitting, loops, observe, tls
+from pgrpc.core import catalog, channels, control, counts, hub
 from pgrpc.postgres import backoff, connecting, database, listener
 from pgrpc.web import context, listening, server
 
@@ -53,16 +54,17 @@ def run(
     on_serving: Callable[[str], None] = lambda url: None,
     observer: observe.Observer = observe.log,
     share: Share | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> int:
     """Serve until a signal of `stop_on`; the exit status. A second signal ends at once. SIGHUP, where it is not one of
-    them, has the certificate read again.
+    them, has keys and certificate read again, by the file that `config` is of, with `environ`.
 
     on_serving: called with the URL once connections are accepted. share: where this is one of several workers.
     Raises config.Invalid where file and database do not fit, CannotServe where the address cannot be had.
     """
     _raise_limit_of_descriptors()
     with asyncio.Runner(loop_factory=loops.factory()) as runner:
-        return runner.run(_serve(config, stop_on, on_serving, observer, share))
+        return runner.run(_serve(config, stop_on, on_serving, observer, share, environ))
 
 
 def bind(config: configuration.Server, workers: int = 1) -> list[listening.Sockets]:
@@ -89,6 +91,7 @@ async def _serve(
     on_serving: Callable[[str], None],
     observer: observe.Observer,
     share: Share | None,
+    environ: Mapping[str, str],
 ) -> int:
     connector, listen_connector = fitting.connectors(config)
     functions = catalog.Catalog(entry.method for entry in config.functions)
@@ -100,7 +103,14 @@ async def _serve(
     except connecting.CannotConnect:
         known = False  # serve all the same: clients are told, and the database may come back
     heard: Any = hub.Hub(lambda name: events.listen(name), lambda name: events.unlisten(name))
-    events = listener.Listener(listen_connector, observer, heard, probe_interval=config.database.listen_probe)
+    sink: Any = heard
+    reserved: list[str] = []
+    if config.auth is not None and config.auth.control_channel is not None:
+        reserved = [config.auth.control_channel]
+        sink = control.Control(config.auth.control_channel, heard, lambda order: operator.order(order))
+    events = listener.Listener(
+        listen_connector, observer, sink, probe_interval=config.database.listen_probe, always=reserved
+    )
     calls = database.Database(
         connector,
         observer,
@@ -125,7 +135,7 @@ async def _serve(
         config.server,
         config.limits,
         functions,
-        channels.Channels(config.channels),
+        channels.Channels(config.channels, reserved),
         heard,
         calls.submit,
         calls.cancel,
@@ -146,9 +156,17 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in stop_on:
         loop.add_signal_handler(number, signals.put_nowait, number)
+    operator = administration.Administration(
+        web, authenticator, lambda: configuration.load(config.path, environ), observer
+    )
     if signal.SIGHUP not in stop_on:
-        loop.add_signal_handler(signal.SIGHUP, _reload, web, observer)
-    tasks = [_task("database", calls.run()), _task("listener", events.run()), _task("heartbeat", web.heartbeat())]
+        loop.add_signal_handler(signal.SIGHUP, operator.order, control.Reload())
+    tasks = [
+        _task("database", calls.run()),
+        _task("listener", events.run()),
+        _task("heartbeat", web.heartbeat()),
+        _task("administration", operator.run()),
+    ]
     if authenticator is not None:
         tasks.append(_task("keys", authenticator.run()))
     if not known:
@@ -179,15 +197,6 @@ async def _serve(
         await calls.close()
         for number in {*stop_on, signal.SIGHUP}:
             loop.remove_signal_handler(number)
-
-
-def _reload(web: server.Server, observer: observe.Observer) -> None:
-    """Read again what may be renewed while we serve."""
-    try:
-        if web.reload_certificate():
-            observer(observe.Reloaded("the certificate"))
-    except tls.Unusable as error:
-        observer(observe.NotReloaded("the certificate", f"the {error.file} {error}"))
 
 
 async def _stop(calls: database.Database, web: server.Server) -> None:

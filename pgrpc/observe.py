@@ -219,7 +219,7 @@ class Reloaded:
     what: str
 
     def line(self) -> tuple[int, str]:
-        return logging.INFO, f"{self.what} was read again"
+        return logging.INFO, f"read again: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,33 @@ class NotReloaded:
     reason: str
 
     def line(self) -> tuple[int, str]:
-        return logging.ERROR, f"{self.what} could not be read again, the old one stays in use: {self.reason}"
+        return logging.ERROR, f"could not read {self.what} again, what was there stays in use: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """As the operator ordered."""
+
+    count: int
+
+    def line(self) -> tuple[int, str]:
+        return logging.INFO, f"closed {self.count} connections of one subject, as ordered on the control channel"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUnclear:
+    reason: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, f"a notification on the control channel was no order: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersMissed:
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, (
+            "the control channel was not heard for a while: what was ordered meanwhile was not done; order it again"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,12 +316,13 @@ class Bug:
 Observation = (
     Serving | Unfit | DatabaseDown | DatabaseUp | PoolShort | ListenerDown | ListenerUp | ListenRefused | SlowClient
     | EventsDropped | NotJson | TokenRefused | KeysDown | KeysUp | Overloaded | OriginRefused | HostRefused | QueueFull
-    | Unresponsive | Reloaded | NotReloaded | Stopping | WorkerServing | WorkerEnded | ParentEnded | Bug
+    | Unresponsive | Reloaded | NotReloaded | Ended | OrderUnclear | OrdersMissed | Stopping | WorkerServing
+    | WorkerEnded | ParentEnded | Bug
 )  # fmt: skip
 
 _OF_MANY = (
     Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, NotJson, TokenRefused, Overloaded, OriginRefused,
-    HostRefused, QueueFull,
+    HostRefused, QueueFull, OrderUnclear,
 )  # fmt: skip
 """What can happen to thousands of clients at one moment."""
 

@@ -79,6 +79,9 @@ class _Builder:
         document = self._document(value)
         functions = document.get("functions") or {}
         listed = document.get("channels") or {}
+        orders = (document.get("auth") or {}).get("control_channel")
+        if orders is not None and orders in listed:
+            self._faults.tell(("channels", orders), "is auth.control_channel, which no client may hear: remove one")
         dialects = self._dialects(document.get("dialects") or {})
         made = tuple(self._channel(name, entry or {}, dialects) for name, entry in listed.items())
         self._check_broadcast(dialects.psqlisten2websocket, made)

@@ -23,6 +23,10 @@ Authenticate = Callable[[str | None], Awaitable[identity.Identity]]
 class Socket(Protocol):
     """An open socket, as far as those are concerned who look after all of them."""
 
+    @property
+    def subject(self) -> str | None:
+        """Of its identity."""
+
     def end(self, code: errors.CloseCode, reason: str) -> None: ...
     def check_alive(self) -> bool:
         """Ping it. False, and the connection is dropped, where it has given no sign of life for too long."""

@@ -119,6 +119,13 @@ class Server:
     def _no_descriptor(self, reason: str) -> None:
         self._shared.observe(observe.Overloaded(f"{reason}; raise the limit of open files"))
 
+    def end(self, subject: str) -> int:
+        """Close every socket of a subject now; how many there were."""
+        ended = [each for each in self._shared.sockets if each.subject == subject]
+        for each in ended:
+            each.end(errors.CloseCode.UNAUTHENTICATED, "ended by the operator")
+        return len(ended)
+
     async def heartbeat(self) -> None:
         """Ping every socket once in each interval, a few at a time; drop those that show no life in time. For ever.
 

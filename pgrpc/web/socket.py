@@ -198,6 +198,10 @@ class Socket(WebSocketHandler):
             stream.close()
         return False
 
+    @property
+    def subject(self) -> str | None:
+        return None if self.identity is None else self.identity.subject
+
     def end(self, code: errors.CloseCode, reason: str) -> None:
         """Close from our side; nothing is sent after that."""
         self.outbox.finish()
@@ -256,7 +260,13 @@ class SessionSocket(Socket):
         await super()._identify(auth)
         self.session = self._session()
 
+    def end(self, code: errors.CloseCode, reason: str) -> None:
+        super().end(code, reason)
+        self._perform(self.session.close())  # now, and not only when the client has answered the close frame
+
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        if self._ended is not None:
+            return None
         try:
             self._perform(self.session.receive(message, asyncio.get_running_loop().time()))
         except Exception as error:  # whatever the client sent, this is our bug
@@ -272,7 +282,8 @@ class SessionSocket(Socket):
 
     def on_close(self) -> None:
         super().on_close()
-        self._perform(self.session.close())
+        if self._ended is None:
+            self._perform(self.session.close())
 
     def _perform(self, asked: list[effects.Effect]) -> None:
         """Each effect, and before the next one whatever it leads to at once: of a long batch a refusal starts the next
