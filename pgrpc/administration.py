@@ -4,7 +4,9 @@ Owns the carrying out of orders, whether they come by a signal or on the control
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, assert_never
 
 import pgrpc.config as configuration
@@ -14,6 +16,14 @@ from pgrpc.web import server
 
 if TYPE_CHECKING:
     from pgrpc.auth import authenticator as authenticating
+
+
+def renewed(config: configuration.Config, environ: Mapping[str, str]) -> configuration.Config:
+    """With the keys that its file names now; with those of before, where these cannot be used."""
+    with contextlib.suppress(configuration.Invalid):
+        if config.auth is not None:
+            return dataclasses.replace(config, auth=configuration.load(config.path, environ).auth or config.auth)
+    return config
 
 
 class Administration:

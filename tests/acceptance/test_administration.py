@@ -1,8 +1,11 @@
 """What an operator can have done to a server that runs, by SIGHUP and on the control channel."""
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 import websockets
 
 from pgrpc import embedded
+from tests import certificates
 from tests.conftest import Database
 from tests.integration import calling
 from tests.serving import PATIENCE, Client, Server, serving
@@ -57,9 +61,9 @@ def server(database: Database, tmp_path: Path) -> Iterator[Server]:
         assert NEW not in running.log
 
 
-def connect(server: Server, subject: str, secret: str = OLD, path: str = "rpc") -> Client:
+def connect(server: Server, subject: str, secret: str = OLD, path: str = "rpc", **options: Any) -> Client:
     token = jwt.encode({"sub": subject, "role": "adm_user"}, secret, "HS256")
-    return Client(server.address(path), additional_headers={"Authorization": f"Bearer {token}"})
+    return Client(server.address(path), additional_headers={"Authorization": f"Bearer {token}"}, **options)
 
 
 def order(database: Database, payload: Any) -> None:
@@ -185,3 +189,45 @@ async def test_after_an_outage_it_is_said_that_orders_may_be_missing(server: Ser
     async with connect(server, "ann") as client:
         order(database, {"end": {"sub": "ann"}})
         assert await client.closed() == 4401
+
+
+class TestSeveralWorkers:
+    @pytest.fixture
+    def several(self, database: Database, tmp_path: Path) -> Iterator[Server]:
+        (tmp_path / "secret").write_text(OLD)
+        certificates.make(tmp_path)
+        dsn = database.server.dsn(database.dsn.rpartition("/")[2], "adm_login", "adm")
+        section = "{port: 0, workers: 2, tls: {certificate: localhost.pem, key: localhost.key}}"
+        with serving(tmp_path, dsn, f"server: {section}\n{REST}", ready=False) as running:
+            for pid in self.processes(running):
+                running.wait_for(f"{pid} INFO the listener is connected")
+            yield running
+
+    def processes(self, server: Server) -> list[int]:
+        return [int(server.wait_for(rf"worker {worker} serves: process (\d+)").group(1)) for worker in (0, 1)]
+
+    async def test_an_order_reaches_all_of_them(self, several: Server, database: Database, tmp_path: Path) -> None:
+        trusted = ssl.create_default_context(cafile=tmp_path / "localhost.pem")
+        async with contextlib.AsyncExitStack() as stack:
+            sockets = [await stack.enter_async_context(connect(several, "ann", ssl=trusted)) for _ in range(24)]
+            order(database, {"end": {"sub": "ann"}})
+            assert {await each.closed() for each in sockets} == {4401}
+            for pid in self.processes(several):  # all at one of two: once in eight million runs
+                await told(several, rf"{pid} INFO closed [1-9]\d* connections of one subject")
+
+    async def test_sighup_reaches_all_of_them_and_those_that_come_later(self, several: Server, tmp_path: Path) -> None:
+        trusted = ssl.create_default_context(cafile=tmp_path / "localhost.pem")
+        (tmp_path / "secret").write_text(NEW)
+        several.process.send_signal(signal.SIGHUP)
+        for pid in self.processes(several):
+            await told(several, f"{pid} INFO read again: the certificate")
+            await told(several, f"{pid} INFO read again: the keys")
+        before = len(several.log)
+        for pid in self.processes(several):
+            os.kill(pid, signal.SIGKILL)
+        for worker in (0, 1):
+            await asyncio.to_thread(several.wait_for, f"worker {worker} serves", after=before, patience=30)
+        async with connect(several, "bob", NEW, ssl=trusted):
+            pass
+        with pytest.raises(websockets.InvalidStatus, match="401"):
+            await connect(several, "bob", OLD, ssl=trusted).__aenter__()
