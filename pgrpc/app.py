@@ -69,13 +69,19 @@ def run(
 
 def bind(config: configuration.Server, workers: int = 1) -> list[listening.Sockets]:
     """The listening sockets of each worker. Raises CannotServe."""
+    port = config.port
     try:
-        return listening.bind(config.host, config.port, workers)
+        sockets = listening.bind(config.host, port, workers)
+        if config.tls is None or config.tls.port is None:
+            return sockets
+        port = config.tls.port
+        secure = listening.bind(config.host, port, workers)
     except OSError as error:
         raise CannotServe(
-            f"cannot listen on {config.host} port {config.port}: {error.strerror or error}; "
+            f"cannot listen on {config.host} port {port}: {error.strerror or error}; "
             "stop what uses it, or choose another port"
         ) from error
+    return [[*one, *other] for one, other in zip(sockets, secure, strict=True)]
 
 
 def _raise_limit_of_descriptors() -> None:
@@ -177,8 +183,9 @@ async def _serve(
     gc.collect()
     gc.freeze()  # what is here now stays: later collections need not look at it
     web.start()
-    observer(observe.Serving(web.url))
-    on_serving(web.url)
+    for url in web.urls:
+        observer(observe.Serving(url))
+    on_serving(web.urls[0])
     try:
         status = await _supervise(stop, tasks, observer)
         web.stop_accepting()

@@ -38,11 +38,13 @@ class Edge:
     def _tls(self, given: Mapping[str, Any]) -> model.Tls | None:
         if "certificate" not in given or "key" not in given:  # told already, where there is anything
             return None
-        for file, text in given.items():
-            if "-----BEGIN" in text:
+        for file in ("certificate", "key"):
+            if "-----BEGIN" in given[file]:
                 self._faults.add(("server", "tls", file), "must be a file's name, not what is in it")
                 return None
-        found = model.Tls(self._folder / given["certificate"], self._folder / given["key"])
+        port = given.get("port")
+        files = self._folder / given["certificate"], self._folder / given["key"]
+        found = model.Tls(*files, None if port is None else int(port))
         try:
             tls.context(found.certificate, found.key)
         except tls.Unusable as error:

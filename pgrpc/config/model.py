@@ -90,10 +90,11 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files."""
+    """PEM files. port: for TLS alone, beside the server's own without it; None: the server's own speaks TLS."""
 
     certificate: Path
     key: Path
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,9 @@ def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = load("tls: {certificate: localhost.pem, key: localhost.key}").tls
     assert found == config.Tls(certificate, key)
     assert load("tls:").tls is None
+    beside = load("tls: {certificate: localhost.pem, key: localhost.key, port: 8443}").tls
+    assert found is not None
+    assert beside == config.Tls(found.certificate, found.key, 8443)
     text = Path("config.yaml")
     text.write_text(f"{DSN}server: {{tls: {{certificate: localhost.pem, key: {key}}}}}\n")
     monkeypatch.chdir("/")
