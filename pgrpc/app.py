@@ -6,6 +6,7 @@ Owns the order in which things begin and end. Must not know how any of them work
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pgrpc.config as configuration
-from pgrpc import fitting, inspection, loops, observe
-from pgrpc.core import catalog, channels, counts, hub
+from pgrpc import administration, fitting, inspection, loops, observe, tls
+from pgrpc.core import catalog, channels, control, counts, hub
 from pgrpc.postgres import backoff, connecting, database, listener
 from pgrpc.web import context, listening, server
 
@@ -53,26 +54,34 @@ def run(
     on_serving: Callable[[str], None] = lambda url: None,
     observer: observe.Observer = observe.log,
     share: Share | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> int:
-    """Serve until a signal of `stop_on`; the exit status. A second signal ends at once.
+    """Serve until a signal of `stop_on`; the exit status. A second signal ends at once. SIGHUP, where it is not one of
+    them, has keys and certificate read again, by the file that `config` is of, with `environ`.
 
     on_serving: called with the URL once connections are accepted. share: where this is one of several workers.
     Raises config.Invalid where file and database do not fit, CannotServe where the address cannot be had.
     """
     _raise_limit_of_descriptors()
     with asyncio.Runner(loop_factory=loops.factory()) as runner:
-        return runner.run(_serve(config, stop_on, on_serving, observer, share))
+        return runner.run(_serve(config, stop_on, on_serving, observer, share, environ))
 
 
 def bind(config: configuration.Server, workers: int = 1) -> list[listening.Sockets]:
     """The listening sockets of each worker. Raises CannotServe."""
+    port = config.port
     try:
-        return listening.bind(config.host, config.port, workers)
+        sockets = listening.bind(config.host, port, workers)
+        if config.tls is None or config.tls.port is None:
+            return sockets
+        port = config.tls.port
+        secure = listening.bind(config.host, port, workers)
     except OSError as error:
         raise CannotServe(
-            f"cannot listen on {config.host} port {config.port}: {error.strerror or error}; "
+            f"cannot listen on {config.host} port {port}: {error.strerror or error}; "
             "stop what uses it, or choose another port"
         ) from error
+    return [[*one, *other] for one, other in zip(sockets, secure, strict=True)]
 
 
 def _raise_limit_of_descriptors() -> None:
@@ -88,6 +97,7 @@ async def _serve(
     on_serving: Callable[[str], None],
     observer: observe.Observer,
     share: Share | None,
+    environ: Mapping[str, str],
 ) -> int:
     connector, listen_connector = fitting.connectors(config)
     functions = catalog.Catalog(entry.method for entry in config.functions)
@@ -98,7 +108,14 @@ async def _serve(
     except connecting.CannotConnect:
         fit = None  # serve all the same: clients are told, and the database may come back
     heard: Any = hub.Hub(lambda name: events.listen(name), lambda name: events.unlisten(name))
-    events = listener.Listener(listen_connector, observer, heard, probe_interval=config.database.listen_probe)
+    sink: Any = heard
+    reserved: list[str] = []
+    if config.auth is not None and config.auth.control_channel is not None:
+        reserved = [config.auth.control_channel]
+        sink = control.Control(config.auth.control_channel, heard, lambda order: operator.order(order))
+    events = listener.Listener(
+        listen_connector, observer, sink, probe_interval=config.database.listen_probe, always=reserved
+    )
     calls = database.Database(
         connector,
         observer,
@@ -137,7 +154,7 @@ async def _serve(
         config.server,
         config.limits,
         functions,
-        channels.Channels(config.channels),
+        channels.Channels(config.channels, reserved),
         heard,
         calls.submit,
         calls.cancel,
@@ -148,13 +165,26 @@ async def _serve(
     )
     if authenticator is not None:
         shared.auth, shared.authenticate = config.auth, authenticator.authenticate
-    web = server.Server(shared, share.sockets if share else bind(config.server)[0])
+    try:
+        web = server.Server(shared, share.sockets if share else bind(config.server)[0])
+    except tls.Unusable as error:  # it has changed since the file was read
+        raise CannotServe(f"the {error.file} of server.tls {error}") from error
 
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in stop_on:
         loop.add_signal_handler(number, signals.put_nowait, number)
-    tasks = [_task("database", calls.run()), _task("listener", events.run()), _task("heartbeat", web.heartbeat())]
+    operator = administration.Administration(
+        web, authenticator, lambda: configuration.load(config.path, environ), observer
+    )
+    if signal.SIGHUP not in stop_on:
+        loop.add_signal_handler(signal.SIGHUP, operator.order, control.Reload())
+    tasks = [
+        _task("database", calls.run()),
+        _task("listener", events.run()),
+        _task("heartbeat", web.heartbeat()),
+        _task("administration", operator.run()),
+    ]
     if authenticator is not None:
         tasks.append(_task("keys", authenticator.run()))
     if fit is None:
@@ -165,8 +195,9 @@ async def _serve(
     gc.collect()
     gc.freeze()  # what is here now stays: later collections need not look at it
     web.start()
-    observer(observe.Serving(web.url))
-    on_serving(web.url)
+    for url in web.urls:
+        observer(observe.Serving(url))
+    on_serving(web.urls[0])
     try:
         status = await _supervise(stop, tasks, observer)
         web.stop_accepting()
@@ -183,7 +214,7 @@ async def _serve(
             task.cancel()
         await asyncio.gather(*tasks, stop, return_exceptions=True)
         await calls.close()
-        for number in stop_on:
+        for number in {*stop_on, signal.SIGHUP}:
             loop.remove_signal_handler(number)
 
 

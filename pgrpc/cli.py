@@ -67,7 +67,7 @@ def _dropin(options: argparse.Namespace) -> config.Config:
 
 def _log_to_stderr(form: str) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=form, force=True)
-    logging.getLogger("tornado").setLevel(logging.WARNING)  # below that it has a line for each client's mistake
+    logging.getLogger("tornado").setLevel(logging.ERROR)  # below that it has a line for each client's mistake
 
 
 def _load(path: Path) -> config.Config:

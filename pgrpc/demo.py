@@ -97,11 +97,13 @@ def _run(example: _Example, host: str, port: int, folder: Path) -> int:
             server.start()
             threading.Thread(target=_stop_without, args=(server, server.pid), daemon=True).start()
             dsn = _prepare_database(server, example, folder)
-            loaded = config.load(example.configuration, {**os.environ, "DATABASE_URL": dsn})
+            environ = {**os.environ, "DATABASE_URL": dsn}
+            loaded = config.load(example.configuration, environ)
             at = dataclasses.replace(loaded.server, host=host, port=port)
             _say(f"database: {dsn}")
             status = app.run(
                 dataclasses.replace(loaded, server=at),
+                environ=environ,
                 stop_on=[number for number in _STOPPING if signal.getsignal(number) != signal.SIG_IGN],
                 on_serving=lambda url: _say(_invitation(example, url, dsn)),
             )

@@ -182,6 +182,28 @@ class Overloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginRefused:
+    address: str
+    origin: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, (
+            f"refused {self.address}: pages of {self.origin[:200]!r} may not connect (server.allowed_origins)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HostRefused:
+    address: str
+    host: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, (
+            f"refused {self.address}: it asked for {self.host[:200]!r}, which is no name of ours (server.allowed_hosts)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class QueueFull:
     """As many calls wait for the database as may."""
 
@@ -200,6 +222,49 @@ class Unresponsive:
 
     def line(self) -> tuple[int, str]:
         return logging.INFO, f"dropped {self.count} clients that gave no sign of life for {self.interval:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    what: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.INFO, f"read again: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotReloaded:
+    what: str
+    reason: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.ERROR, f"could not read {self.what} again, what was there stays in use: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """As the operator ordered."""
+
+    count: int
+
+    def line(self) -> tuple[int, str]:
+        return logging.INFO, f"closed {self.count} connections of one subject, as ordered on the control channel"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUnclear:
+    reason: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, f"a notification on the control channel was no order: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersMissed:
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, (
+            "the control channel was not heard for a while: what was ordered meanwhile was not done; order it again"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +325,15 @@ class Bug:
 
 Observation = (
     Serving | Unfit | Doubtful | DatabaseDown | DatabaseUp | PoolShort | ListenerDown | ListenerUp | ListenRefused
-    | SlowClient | EventsDropped | NotJson | TokenRefused | KeysDown | KeysUp | Overloaded | QueueFull | Unresponsive
+    | SlowClient | EventsDropped | NotJson | TokenRefused | KeysDown | KeysUp | Overloaded | OriginRefused
+    | HostRefused | QueueFull | Unresponsive | Reloaded | NotReloaded | Ended | OrderUnclear | OrdersMissed
     | Stopping | WorkerServing | WorkerEnded | ParentEnded | Bug
 )  # fmt: skip
 
-_OF_MANY = (Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, NotJson, TokenRefused, Overloaded, QueueFull)
+_OF_MANY = (
+    Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, NotJson, TokenRefused, Overloaded, OriginRefused,
+    HostRefused, QueueFull, OrderUnclear,
+)  # fmt: skip
 """What can happen to thousands of clients at one moment."""
 
 Observer = Callable[[Observation], None]

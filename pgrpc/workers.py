@@ -7,7 +7,7 @@ It keeps every listening socket open. A worker's socket outlives it: who connect
 where that does not come soon, is served by the other workers.
 
 The parent tells its workers to stop by SIGUSR1, and they ignore the usual signals: a terminal, and systemd, send those
-to all processes at once, and the parent's word would then be each worker's second signal.
+to all processes at once, and the parent's word would then be each worker's second signal. SIGHUP is handed on.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn
 
 import pgrpc.config as configuration
-from pgrpc import app, observe, process, shared
+from pgrpc import administration, app, observe, process, shared
 from pgrpc.postgres import backoff
 from pgrpc.web import listening
 
@@ -52,8 +52,8 @@ def run(
     """What app.run does, by as many processes as `server.workers` says; one of them is this one alone."""
     if config.server.workers == 1:
         return app.run(config, stop_on=stop_on, on_serving=on_serving, observer=observer)
-    with _wakened_by(stop_on) as wakeup:
-        parent = _Parent(config, wakeup, on_serving, observer)
+    with _wakened_by({*stop_on, signal.SIGHUP}) as wakeup:
+        parent = _Parent(config, wakeup, stop_on, on_serving, observer)
         try:
             return parent.run()
         finally:
@@ -84,11 +84,13 @@ class _Parent:
         self,
         config: configuration.Config,
         wakeup: tuple[int, int],
+        stop_on: Collection[signal.Signals],
         on_serving: Callable[[str], None],
         observer: observe.Observer,
     ) -> None:
         self._config = config
         self._wakeup = wakeup
+        self._stop_on = stop_on
         self._on_serving = on_serving
         self._observe = observer
         bound = app.bind(config.server, config.server.workers)
@@ -132,8 +134,8 @@ class _Parent:
         reports = {worker.reports: worker for worker in self._alive()}
         ready, _, _ = select.select([self._wakeup[0], *reports], [], [], left)
         if self._wakeup[0] in ready:
-            for number in os.read(self._wakeup[0], 16):
-                self._stop(signal.Signals(number))
+            for number in map(signal.Signals, os.read(self._wakeup[0], 16)):
+                (self._stop if number in self._stop_on else self._signal)(number)
         for end in reports.keys() & ready:
             self._hear(reports[end])
         now = time.monotonic()
@@ -263,10 +265,11 @@ class _Parent:
                 self._observe(observation)
 
         self._counts.use(number)
+        config = administration.renewed(self._config, os.environ) if self._serving else self._config
         share = app.Share(sockets, self._counts, functools.partial(self._states.tell, number), self._states.unready)
         try:
             return app.run(
-                self._config, stop_on=(STOP,), on_serving=lambda url: tell(serving=url), observer=observed, share=share
+                config, stop_on=(STOP,), on_serving=lambda url: tell(serving=url), observer=observed, share=share
             )
         except configuration.Invalid as error:
             tell(faults=error.faults)

@@ -59,7 +59,7 @@ class Server:
                 self._arrived.wait(min(left, 0.2))
 
     def address(self, path: str = "rpc") -> str:
-        return self.url.replace("http://", "ws://") + path
+        return self.url.replace("http", "ws", 1) + path
 
     def stop(self, number: signal.Signals = signal.SIGTERM, patience: float = 30) -> int:
         """End it by a signal; its exit status."""

@@ -9,6 +9,7 @@ anything that it configures works.
     ├── rules           the values against schemas/config.schema.json, in our own words
     ├── units           10s, 64KiB
     ├── auth            which keys go together, and their files
+    ├── edge            how clients reach the server
     ├── schemafiles     the JSON Schemas that functions name (jsonfile reads one)
     └── faults          what was wrong so far
     model           the dataclasses
@@ -30,6 +31,7 @@ from pgrpc.config.model import (
     Psqlisten2websocket,
     SchemaFile,
     Server,
+    Tls,
 )
 from pgrpc.config.reader import load
 from pgrpc.config.units import seconds
@@ -49,6 +51,7 @@ __all__ = [
     "Psqlisten2websocket",
     "SchemaFile",
     "Server",
+    "Tls",
     "load",
     "seconds",
 ]

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from pgrpc.core import forwarding
+
 Place = tuple[str | int, ...]
 """Where a value is: the keys and indexes that lead to it."""
 
@@ -87,12 +89,21 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files. port: for TLS alone, beside the server's own without it; None: the server's own speaks TLS."""
+
+    certificate: Path
+    key: Path
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """Where to listen. base_path begins and ends with "/"; allowed_origins are spelled as browsers send them, or "*".
 
     ping_interval: seconds. ping_timeout: seconds that a sign of life may take; None: ping_interval. relay_on_gap: what
     becomes of raw sockets when events may have been lost. static: the folder of the user's own pages, absolute.
-    workers: processes that share the port.
+    workers: processes that share the port. tls: None for plain HTTP. allowed_hosts: in lower case.
     """
 
     host: str = "127.0.0.1"
@@ -104,6 +115,9 @@ class Server:
     relay_on_gap: Literal["close", "keep"] = "close"
     static: Path | None = None
     workers: int = 1
+    tls: Tls | None = None
+    trusted_proxies: tuple[forwarding.Network, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
-from pgrpc.config import auth, faults, model, rules, schemafiles, substitution, units, yamltree
+from pgrpc.config import auth, edge, faults, model, rules, schemafiles, substitution, units, yamltree
 from pgrpc.core import channels, globs
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _DIALECTS: Mapping[str, Any] = {
     "eventserv": model.Eventserv,
     "postgresql2websocket": model.Postgresql2websocket,
@@ -81,6 +79,9 @@ class _Builder:
         document = self._document(value)
         functions = document.get("functions") or {}
         listed = document.get("channels") or {}
+        orders = (document.get("auth") or {}).get("control_channel")
+        if orders is not None and orders in listed:
+            self._faults.tell(("channels", orders), "is auth.control_channel, which no client may hear: remove one")
         dialects = self._dialects(document.get("dialects") or {})
         made = tuple(self._channel(name, entry or {}, dialects) for name, entry in listed.items())
         self._check_broadcast(dialects.psqlisten2websocket, made)
@@ -122,11 +123,9 @@ class _Builder:
         if "base_path" in given:
             middle = given["base_path"].strip("/")
             made["base_path"] = f"/{middle}/" if middle else "/"
-        origins = enumerate(given.get("allowed_origins", ()))
-        made["allowed_origins"] = tuple(self._origin(text, index) for index, text in origins if text is not None)
         if (static := given.get("static")) is not None:
             made["static"] = self._folder(static)
-        return model.Server(**made)
+        return model.Server(**made | edge.Edge(self._path.parent, self._faults).read(given))
 
     def _folder(self, name: str) -> Path:
         """Of pages to serve: one that is there, and that does not hold the configuration."""
@@ -147,21 +146,6 @@ class _Builder:
         if words:
             self._faults.add(("server", "static"), words)
         return folder
-
-    def _origin(self, text: str, index: int) -> str:
-        """Spelled as browsers do (https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin)."""
-        if text == "*":
-            return text
-        try:
-            parts = urlsplit(text.lower())
-            port = parts.port
-        except ValueError:
-            words = "must have a valid host, and a port of at most 65535"
-            self._faults.add(("server", "allowed_origins", index), words)
-            return text
-        host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc
-        usual = port is None or port == _DEFAULT_PORTS.get(parts.scheme)
-        return f"{parts.scheme}://{host}" + ("" if usual else f":{port}")
 
     def _auth(self, document: Mapping[str, Any]) -> model.Auth | None:
         given = document.get("auth")

@@ -75,10 +75,11 @@ class Rule:
 class Channels:
     """The channels that can be heard. An exact name goes before globs; of globs the first in the file counts.
 
-    Raises globs.Malformed.
+    reserved: names that no client gets, whatever a glob says. Raises globs.Malformed.
     """
 
-    def __init__(self, listed: Iterable[Listed]) -> None:
+    def __init__(self, listed: Iterable[Listed], reserved: Iterable[str] = ()) -> None:
+        self._reserved = frozenset(reserved)
         self._exact: dict[str, Rule] = {}
         self._globs: list[tuple[re.Pattern[str], Rule]] = []
         entries = tuple(listed)
@@ -99,6 +100,8 @@ class Channels:
         refused = fault(name, verbatim=verbatim)
         if refused is not None:
             return refused
+        if name in self._reserved:
+            return "this name is reserved"
         if name in self._exact:
             return self._exact[name]
         for pattern, rule in self._globs:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import psycopg2
@@ -43,10 +43,16 @@ class Unusable(Exception):
 
 
 class Listener:
-    """probe_interval: seconds between two round trips through NOTIFY."""
+    """probe_interval: seconds between two round trips through NOTIFY. always: channels wanted from the start."""
 
     def __init__(
-        self, connector: connecting.Connector, observer: observe.Observer, sink: Sink, *, probe_interval: float = 10.0
+        self,
+        connector: connecting.Connector,
+        observer: observe.Observer,
+        sink: Sink,
+        *,
+        probe_interval: float = 10.0,
+        always: Iterable[str] = (),
     ) -> None:
         self._connector = connector
         self._observe = observer
@@ -55,7 +61,7 @@ class Listener:
         # Nobody else can know the name, so nobody else's NOTIFY can be taken for ours.
         self._probe_channel = f"pgrpc.{secrets.token_hex(12)}"
         self._probe_seen = asyncio.Event()
-        self._wanted: set[str] = set()
+        self._wanted = set(always)
         self._heard: set[str] = set()  # by PostgreSQL, on this connection
         self._changed: dict[str, None] = {}
         self._owed: set[str] = set()  # heard before the connection was lost, and not yet again

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pgrpc import config, observe
-from pgrpc.core import catalog, channels, counts, errors, hub, identity
+from pgrpc.core import catalog, channels, counts, errors, hub, identity, origins
 
 Submit = Callable[[catalog.Call, identity.Identity, Hashable, Callable[[str | errors.RpcError], None]], Any]
 """Make a call as somebody: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
@@ -22,6 +22,10 @@ Authenticate = Callable[[str | None], Awaitable[identity.Identity]]
 
 class Socket(Protocol):
     """An open socket, as far as those are concerned who look after all of them."""
+
+    @property
+    def subject(self) -> str | None:
+        """Of its identity."""
 
     def end(self, code: errors.CloseCode, reason: str) -> None: ...
     def check_alive(self) -> bool:
@@ -50,3 +54,7 @@ class Context:
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
     """No more sockets are taken."""
+    allowed_origins: origins.Origins = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.allowed_origins = origins.Origins(self.server.allowed_origins)

@@ -72,6 +72,17 @@ class NotFound(Page):
         self.send_error(404)
 
 
+class Misdirected(Page):
+    """RFC 9110 section 15.5.20."""
+
+    def prepare(self) -> None:
+        self.shared.observe(observe.HostRefused(str(self.request.remote_ip), self.request.headers.get("Host", "")))
+        self.set_status(421)
+        self.send(
+            "this server does not answer to this name; server.allowed_hosts lists those that it does\n", "text/plain"
+        )
+
+
 class Static(Page):
     def get(self, name: str) -> None:
         self.send(_content(name), _TYPES[name.rpartition(".")[2]])

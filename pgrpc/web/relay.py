@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from pgrpc.core import channels, errors, hub
-from pgrpc.web import socket, tornado_fixes
+from pgrpc.web import socket
 
 _PATIENCE = 5.0
 """Seconds that LISTEN may take before the handshake is given up."""
@@ -37,7 +37,7 @@ class ListenSocket(socket.Socket):
             shown = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
             self._refuse(403, f"requested channel '{shown}' {rule}")
             return
-        if self.request.headers.get("Upgrade", "").lower() != "websocket" or tornado_fixes.is_cross_origin(self):
+        if self.request.headers.get("Upgrade", "").lower() != "websocket":
             await super().get(*args, **kwargs)  # which refuses it; nothing has been done for it yet
             return
         answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -8,14 +8,16 @@ import contextlib
 import gc
 import random
 import re
+import ssl
 from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RedirectHandler
 
-from pgrpc import observe
+from pgrpc import config, observe, tls
 from pgrpc.core import errors
-from pgrpc.web import context, dialects, files, listening, pages, relay, routing, socket, tornado_fixes
+from pgrpc.web import context, dialects, edge, files, listening, pages, relay, routing, socket, tornado_fixes
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -63,39 +65,74 @@ def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...
     return routes
 
 
+class _Application(Application):
+    """Tornado's, once it is settled whose a request is, and whether it is for us."""
+
+    edge: edge.Edge
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        if not self.edge.admit(request):
+            return self.get_handler_delegate(request, pages.Misdirected, self.settings["default_handler_args"])
+        return super().find_handler(request, **kwargs)
+
+
 class Server:
-    """sockets: the listening ones, which are its own from now on."""
+    """sockets: the listening ones, which are its own from now on. Raises tls.Unusable."""
 
     def __init__(self, shared: context.Context, sockets: listening.Sockets) -> None:
         self._shared = shared
         own: dict[str, Any] = {"shared": shared}
-        self._http = HTTPServer(
-            Application(
-                _routes(shared, own),
-                default_handler_class=pages.NotFound,
-                default_handler_args=own,
-                websocket_max_message_size=shared.limits.message_size,
-                log_function=lambda handler: None,  # an address can hold a secret
-            ),
-            max_body_size=_NO_BODY,
-            idle_connection_timeout=shared.limits.handshake_timeout,  # until a request's headers are complete
-            body_timeout=shared.limits.handshake_timeout,
+        application = _Application(
+            _routes(shared, own),
+            default_handler_class=pages.NotFound,
+            default_handler_args=own,
+            websocket_max_message_size=shared.limits.message_size,
+            log_function=lambda handler: None,  # an address can hold a secret
         )
-        self._sockets = sockets
+        self._doors: list[tuple[HTTPServer, listening.Sockets]] = []
+        for certificate, some in _groups(shared.server, sockets):
+            http = HTTPServer(
+                application,
+                ssl_options=certificate,
+                max_body_size=_NO_BODY,
+                idle_connection_timeout=shared.limits.handshake_timeout,  # until a request's headers are complete
+                body_timeout=shared.limits.handshake_timeout,
+            )
+            self._doors.append((http, some))
+        application.edge = edge.Edge(shared.server, sockets)
 
     @property
-    def url(self) -> str:
+    def urls(self) -> list[str]:
         """Where it is served, with the real port where 0 was asked for."""
-        host, port = self._sockets[0].getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}{self._shared.server.base_path}"
+        found = []
+        for http, sockets in self._doors:
+            host, port = sockets[0].getsockname()[:2]
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+            scheme = "http" if http.ssl_options is None else "https"
+            found.append(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{self._shared.server.base_path}")
+        return found
+
+    def reload_certificate(self) -> bool:
+        """New connections get what the files hold now; whether there is any. Raises tls.Unusable."""
+        secure = [http for http, _ in self._doors if http.ssl_options is not None]
+        for http in secure:
+            http.ssl_options = _tls(self._shared.server)
+        return bool(secure)
 
     def start(self) -> None:
-        listening.listen(self._sockets)
-        tornado_fixes.accept(self._http, self._sockets, self._no_descriptor)
+        for http, sockets in self._doors:
+            listening.listen(sockets)
+            tornado_fixes.accept(http, sockets, self._no_descriptor)
 
     def _no_descriptor(self, reason: str) -> None:
         self._shared.observe(observe.Overloaded(f"{reason}; raise the limit of open files"))
+
+    def end(self, subject: str) -> int:
+        """Close every socket of a subject now; how many there were."""
+        ended = [each for each in self._shared.sockets if each.subject == subject]
+        for each in ended:
+            each.end(errors.CloseCode.UNAUTHENTICATED, "ended by the operator")
+        return len(ended)
 
     async def heartbeat(self) -> None:
         """Ping every socket once in each interval, a few at a time; drop those that show no life in time. For ever.
@@ -124,8 +161,9 @@ class Server:
 
     def stop_accepting(self) -> None:
         self._shared.stopping = True
-        listening.pause(self._sockets)  # closing is not enough where another process keeps them open
-        self._http.stop()
+        for http, sockets in self._doors:
+            listening.pause(sockets)  # closing is not enough where another process keeps them open
+            http.stop()
 
     async def close(self, patience: float) -> None:
         """Close every socket with 1012, spread over a short time; at most `patience` seconds."""
@@ -141,4 +179,22 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await self._shared.no_sockets.wait()
-        await self._http.close_all_connections()
+        for http, _ in self._doors:
+            await http.close_all_connections()
+
+
+def _groups(server: config.Server, sockets: listening.Sockets) -> list[tuple[ssl.SSLContext | None, listening.Sockets]]:
+    """The sockets of each port, and the certificate there. The first port is the server's own."""
+    certificate = _tls(server)
+    if server.tls is None or server.tls.port is None:
+        return [(certificate, sockets)]
+    own = sockets[0].getsockname()[1]
+    apart: tuple[listening.Sockets, listening.Sockets] = (
+        [each for each in sockets if each.getsockname()[1] == own],
+        [each for each in sockets if each.getsockname()[1] != own],
+    )
+    return [(None, apart[0]), (certificate, apart[1])]
+
+
+def _tls(server: config.Server) -> ssl.SSLContext | None:
+    return None if server.tls is None else tls.context(server.tls.certificate, server.tls.key)

@@ -49,12 +49,7 @@ class Socket(WebSocketHandler):
         self.set_header("Server", "pgrpc")
 
     def check_origin(self, origin: str) -> bool:
-        """Asked only for another origin than our own."""
-        return "*" in self.shared.server.allowed_origins or self._is_listed(origin)
-
-    def _is_listed(self, origin: str) -> bool:
-        """By its name: a browser sends a cookie whoever made the page, so "*" is not enough for one."""
-        return origin.lower() in self.shared.server.allowed_origins
+        return True  # `prepare` has refused what may not connect
 
     def get_websocket_protocol(self) -> WebSocketProtocol | None:
         plain = super().get_websocket_protocol()
@@ -62,12 +57,12 @@ class Socket(WebSocketHandler):
 
     def prepare(self) -> Awaitable[None] | None:
         """Before the upgrade: refuse what is over the limits of connections, and find out who it is."""
-        if self.refuse_if_stopping():
+        if self.refuse_if_stopping() or self._refuse_origin():
             return None
         if reason := self._places.take(self.shared.limits, str(self.request.remote_ip)):
             self._overloaded(reason)
             return None
-        if self.shared.authenticate is None or tornado_fixes.is_cross_origin(self):
+        if self.shared.authenticate is None:
             return None
         return self._identify(self.shared.auth)
 
@@ -76,7 +71,8 @@ class Socket(WebSocketHandler):
         assert auth is not None
         token = None
         try:
-            token = bearer.token(self.request, auth, address=self.token_in_address, listed=self._is_listed)
+            listed = self.shared.allowed_origins.lists
+            token = bearer.token(self.request, auth, address=self.token_in_address, listed=listed)
             if token is None and auth.anonymous_role is None and self.token_later:
                 return
             self.identity = await self.authenticate(token)
@@ -106,6 +102,23 @@ class Socket(WebSocketHandler):
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Never the one that holds the token."""
         return bearer.SUBPROTOCOL if bearer.SUBPROTOCOL in subprotocols else None
+
+    def _refuse_origin(self) -> bool:
+        """Refuse pages that may not connect, before the upgrade. Who sends no origin is no browser."""
+        headers = self.request.headers
+        origin = headers.get("Origin")
+        if origin is None or self.shared.allowed_origins.allows(
+            origin,
+            host=headers.get("Host", ""),
+            scheme=self.request.protocol,
+            fetch_site=headers.get("Sec-Fetch-Site"),
+        ):
+            return False
+        self.shared.observe(observe.OriginRefused(str(self.request.remote_ip), origin))
+        self.set_status(403)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish("pages of this origin may not connect; server.allowed_origins lists those that may\n")
+        return True
 
     def refuse_if_stopping(self) -> bool:
         if self.shared.stopping:
@@ -167,6 +180,10 @@ class Socket(WebSocketHandler):
             stream.close()
         return False
 
+    @property
+    def subject(self) -> str | None:
+        return None if self.identity is None else self.identity.subject
+
     def end(self, code: errors.CloseCode, reason: str) -> None:
         """Close from our side; nothing is sent after that."""
         self.outbox.finish()
@@ -225,7 +242,13 @@ class SessionSocket(Socket):
         await super()._identify(auth)
         self.session = self._session()
 
+    def end(self, code: errors.CloseCode, reason: str) -> None:
+        super().end(code, reason)
+        self._perform(self.session.close())  # now, and not only when the client has answered the close frame
+
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        if self._ended is not None:
+            return None
         try:
             self._perform(self.session.receive(message, asyncio.get_running_loop().time()))
         except Exception as error:  # whatever the client sent, this is our bug
@@ -241,7 +264,8 @@ class SessionSocket(Socket):
 
     def on_close(self) -> None:
         super().on_close()
-        self._perform(self.session.close())
+        if self._ended is None:
+            self._perform(self.session.close())
 
     def _perform(self, asked: list[effects.Effect]) -> None:
         """Each effect, and before the next one whatever it leads to at once: of a long batch a refusal starts the next

@@ -10,13 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.websocket import WebSocketHandler, WebSocketProtocol13
-
-
-def is_cross_origin(handler: WebSocketHandler) -> bool:
-    """Whether Tornado will refuse the upgrade for its origin: asked before anything is done for the client."""
-    return handler._check_cross_origin(handler.check_origin) is not None
-
+from tornado.websocket import WebSocketProtocol13
 
 _TEXT, _BINARY = 0x1, 0x2
 
@@ -60,7 +54,10 @@ def _accept(
                 loop.remove_reader(listening.fileno())
                 later = loop.call_later(_PAUSE, begin)
                 return
-            take(connection, address)
+            try:
+                take(connection, address)
+            except OSError:  # with TLS: it has sent something, and is gone again already
+                connection.close()
 
     def stop() -> None:
         if later is not None:

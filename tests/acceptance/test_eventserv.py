@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import websockets
+from websockets.sync import client
 
 import pgrpc
 from pgrpc import embedded
+from tests import certificates
 from tests.acceptance.wire import ACCEPT, CLOSE, PING, TEXT, Peer, ask
 from tests.conftest import Database
-from tests.serving import ROOT, Server, running, serving
+from tests.serving import PATIENCE, ROOT, Server, running, serving
 
 LOCAL = {"ES_HTTPHOST": "127.0.0.1", "ES_HTTPPORT": "0"}
 PAGE = '<p id="url">{{ .BaseURL }}</p><p>{{.Channels}}</p>{{- .Other }}'
@@ -313,6 +317,26 @@ class TestSettings:
                     assert peer.answer.status.split()[1] == status
             (tmp_path / "assets/index.html").unlink()
             assert ask(server, "/").status == "HTTP/1.1 404 Not Found"
+
+    def test_tls_beside_plain_http(self, database: Database, tmp_path: Path) -> None:
+        certificate, key = certificates.make(tmp_path)
+        files = {"ES_TLSSERVERCERTIFICATEFILE": certificate.name, "ES_TLSSERVERPRIVATEKEYFILE": key.name}
+        with eventserv(tmp_path, database, ES_HTTPSPORT="0", **files) as server:
+            secure = server.wait_for(r"serving (https://\S+)").group(1)
+            trusted = ssl.create_default_context(cafile=certificate)
+            url = secure.replace("https:", "wss:") + "listen/both"
+            with (
+                Peer(server, "/listen/both") as plain,
+                client.connect(url, ssl=trusted, open_timeout=PATIENCE) as other,
+            ):
+                notify(database, "both", "x")
+                assert plain.text() == other.recv(PATIENCE) == "x"
+            with client.connect(url, ssl=trusted, open_timeout=PATIENCE) as other:
+                server.stop()
+                with pytest.raises(websockets.ConnectionClosed) as closed:
+                    other.recv(PATIENCE)
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1012
 
     def test_a_pattern_that_is_none(self, database: Database, tmp_path: Path) -> None:
         with eventserv(tmp_path, database, ES_CHANNELS="a [ b") as server:

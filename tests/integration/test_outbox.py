@@ -4,11 +4,9 @@ import asyncio
 import base64
 import logging
 import os
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProt
 
 from pgrpc.core import channels, frames, hub
 from pgrpc.web import outbox, tornado_fixes
+from tests import certificates
 
 PATIENCE = 10.0
 LIMIT = 1 << 20
@@ -460,17 +459,7 @@ class TestPeersThatVanish:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    if shutil.which("openssl") is None:
-        pytest.skip("TLS IS NOT TESTED: there is no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    made = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2",
-         "-out", made[0], "-keyout", made[1]],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return made
+    return certificates.make(tmp_path_factory.mktemp("tls"))
 
 
 class TestTls:

@@ -146,3 +146,9 @@ def test_payload(how: channels.Payload, as_it_is: list[str], as_text: list[str])
         if rule.encode(payload) == payload or jsontext.parse(rule.encode(payload)) != payload
     ]
     assert wrong == []
+
+
+def test_reserved_names() -> None:
+    listed = channels.Channels([Entry("**")], ["control"])
+    assert listed.rule("control") == "this name is reserved"
+    assert isinstance(listed.rule("controls"), channels.Rule)

@@ -328,7 +328,7 @@ DURATION = "must be a duration: 500ms, 10s, 2m, 1h or a plain number of seconds"
 SIZE = "must be a size: 64KiB, 1MiB, 512B, 10kB or a plain number of bytes"
 ORIGIN = (
     "must be an origin: scheme://host or scheme://host:port in ASCII, without a path or a slash at its end, "
-    'such as https://app.example.com; or "*" for any'
+    'such as https://app.example.com or https://*.example.com; or "*" for every origin'
 )
 BASE_PATH = 'must be a path of letters, digits, "-", "_", "." and "~" between single slashes, such as /api/'
 PORT = "must have a valid host, and a port of at most 65535"
@@ -412,6 +412,8 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ),
         ("channels: {error: {glob: posix}}\n", f"2:12: channels.error: {OWN}"),
         ("server:\n  allowed_origins: ['*.a']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
+        ("server:\n  allowed_origins: ['**']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
+        ("server:\n  allowed_origins: ['null']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins:\n  - https://a\n  - https://b/\n", f"5:5: server.allowed_origins[1]: {ORIGIN}"),
         ("server:\n  allowed_origins: [a.example]\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins: [https://bücher.example]\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),

@@ -168,6 +168,10 @@ CONTROL = "auth.control_channel"
             "auth: {secret: S, pre_request: ' '}\n",
             "2:54: auth.pre_request: must not be blank: write the function's name",
         ),
+        (
+            "auth: {secret: S, control_channel: a}\nchannels: {b: , a: }\n",
+            "3:17: channels.a: is auth.control_channel, which no client may hear: remove one",
+        ),
         ("auth: {secret: S, control_channel: 'a*'}\n", f"2:54: {CONTROL}: must be one channel, without *"),
         (
             'auth: {secret: S, control_channel: "a\\0"}\n',

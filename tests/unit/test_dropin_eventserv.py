@@ -7,6 +7,7 @@ import pytest
 
 from pgrpc import config
 from pgrpc.config.dropin import LOADERS, eventserv, settings
+from tests import certificates
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +104,20 @@ def test_the_file_is_looked_for(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/pg_eventserv.toml").write_text("HttpPort = 6\n")
     assert eventserv.load({}, folders=folders).config.server.port == 6
+
+
+def test_tls() -> None:
+    certificate, key = certificates.make(Path.cwd())
+    files = {"ES_TLSSERVERCERTIFICATEFILE": certificate.name, "ES_TLSSERVERPRIVATEKEYFILE": key.name}
+    assert load(files).config.server.tls == config.Tls(certificate, key, 7701)
+    assert load(files | {"ES_HTTPSPORT": "443"}).config.server.tls == config.Tls(certificate, key, 443)
+    assert load({"ES_HTTPSPORT": "443"}).config.server.tls is None
+    for left_out in files:
+        given = {name: file for name, file in files.items() if name != left_out}
+        setting = {"ES_TLSSERVERCERTIFICATEFILE": "TlsServerCertificateFile"}.get(left_out, "TlsServerPrivateKeyFile")
+        assert faults(given) == [f"{setting}: must not be empty"]
+    (fault,) = faults(files | {"ES_TLSSERVERCERTIFICATEFILE": "none.pem"})
+    assert fault == "ES_TLSSERVERCERTIFICATEFILE: none.pem: cannot be read: No such file or directory"
 
 
 def test_the_page_of_the_user() -> None:

@@ -1,7 +1,7 @@
 """pg_eventserv's settings: DATABASE_URL, ES_*, pg_eventserv.toml.
 
-Owns their names, defaults and precedence. Those that have no effect there have it here: CORSOrigins, Debug. Must not
-know how anything is served.
+Owns their names, defaults and precedence. Those that have no effect there have it here: CORSOrigins, Debug, and
+TLS. Must not know how anything is served.
 """
 
 import os
@@ -28,6 +28,9 @@ _DEFAULTS: Mapping[str, Any] = {
     "Debug": False,
     "HttpHost": "0.0.0.0",
     "HttpPort": 7700,
+    "HttpsPort": 7701,
+    "TlsServerCertificateFile": "",
+    "TlsServerPrivateKeyFile": "",
     "UrlBase": "",
 }
 
@@ -41,7 +44,14 @@ _PLACES: Mapping[str, model.Place] = {
 }
 """Settings that are ours under another name."""
 
-_NUMBERS = frozenset(("DbPoolMaxConns", "HttpPort"))
+_TLS: Mapping[str, model.Place] = {
+    "HttpsPort": ("server", "tls", "port"),
+    "TlsServerCertificateFile": ("server", "tls", "certificate"),
+    "TlsServerPrivateKeyFile": ("server", "tls", "key"),
+}
+"""The same, where both files are named."""
+
+_NUMBERS = frozenset(("DbPoolMaxConns", "HttpPort", "HttpsPort"))
 
 
 def load(environ: Mapping[str, str], file: Path | None = None, folders: Sequence[Path] = FOLDERS) -> settings.Loaded:
@@ -50,7 +60,8 @@ def load(environ: Mapping[str, str], file: Path | None = None, folders: Sequence
     # Paths in these settings start at the current folder, wherever the file is.
     document = settings.Document(Path.cwd() / "pg_eventserv.toml", {"dialects": {"eventserv": {}}})
     given = _gather(environ, {} if path is None else _read(path), path, document)
-    for setting, place in _PLACES.items():
+    secure = given["TlsServerCertificateFile"][0] or given["TlsServerPrivateKeyFile"][0]
+    for setting, place in {**_PLACES, **(_TLS if secure else {})}.items():
         value, name = given[setting]
         document.put(place, settings.plain(value) if setting in _NUMBERS else value, name)
     document.put(("server", "ping_interval"), 2, "ping_interval")

@@ -1,0 +1,91 @@
+"""Whose pages may connect, and by which names the server may be asked for.
+
+Owns the comparing of origins (RFC 6454) and of hosts. Must not know HTTP messages, nor who is refused how.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+class Origins:
+    """listed: as browsers spell them, `*` in a host for characters but a dot; or "*" alone, for every origin."""
+
+    def __init__(self, listed: Iterable[str]) -> None:
+        self._listed = _Names(listed)
+
+    def lists(self, origin: str) -> bool:
+        """Whether the origin is one of those listed, "*" aside: such pages are trusted with a visitor's cookie."""
+        return self._listed.names(origin.lower())
+
+    def allows(self, origin: str, *, host: str, scheme: str, fetch_site: str | None = None) -> bool:
+        """Whether pages of `origin` may connect.
+
+        host, scheme: by which the server was asked for, as far as is known: there may be a proxy with TLS in front of
+        "http", but nothing without behind "https". fetch_site: what the browser says itself, where it does
+        (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header); a page cannot set it.
+        """
+        origin = origin.lower()
+        if self._listed.all or self._listed.names(origin):
+            return True
+        if fetch_site is not None:
+            return fetch_site == "same-origin"
+        its_scheme, _, its_host = origin.partition("://")
+        ours = _without_port(host.lower(), _DEFAULT_PORTS.get(its_scheme))
+        return bool(its_host) and its_host == ours and (scheme != "https" or its_scheme == "https")
+
+
+class Hosts:
+    """listed: the names that the server answers to, `*` for characters but a dot; none: any, but see `loopback_port`.
+
+    Addresses always do: no name service can make a page's origin of them (DNS rebinding).
+
+    loopback_port: the port, where the server listens on this machine alone. Who names it has no proxy in between, so
+    the name must be of this machine too.
+    """
+
+    def __init__(self, listed: Iterable[str], loopback_port: int | None = None) -> None:
+        self._names = _Names(listed)
+        self._loopback_port = None if loopback_port is None else str(loopback_port)
+
+    def allows(self, host: str) -> bool:
+        """host: of the request, with its port if it has one."""
+        match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", host.lower())
+        if match is None:
+            return False
+        name = match[1].removesuffix(".")
+        if _is_address(name):
+            return True
+        if self._names:
+            return self._names.all or self._names.names(name)
+        return match[2] != self._loopback_port or match[2] is None or name.rpartition(".")[2] == "localhost"
+
+
+class _Names:
+    def __init__(self, listed: Iterable[str]) -> None:
+        names = tuple(listed)
+        self.all = "*" in names
+        self._exact = frozenset(name for name in names if "*" not in name)
+        self._globs = [
+            re.compile(re.escape(name).replace(r"\*", "[a-z0-9_-]+")) for name in names if "*" in name and name != "*"
+        ]
+
+    def __bool__(self) -> bool:
+        return self.all or bool(self._exact or self._globs)
+
+    def names(self, name: str) -> bool:
+        return name in self._exact or any(glob.fullmatch(name) for glob in self._globs)
+
+
+def _without_port(host: str, port: str | None) -> str:
+    return host if port is None else host.removesuffix(f":{port}")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
