@@ -32,9 +32,10 @@ QUIET = [  # a browser that talks to nobody but the page's own server; as root i
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Browser]:
+async def running(*more: str) -> AsyncIterator[Browser]:
+    """more: further options of the command line."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *more])
         yield browser
         await browser.close()
 
