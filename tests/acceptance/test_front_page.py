@@ -14,9 +14,8 @@ import pytest
 import yaml
 from playwright.async_api import Locator, Page, expect
 
-from tests.acceptance import browser, demos
-
 from tests import serving
+from tests.acceptance import browser, demos
 from tests.conftest import Database
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo.yaml"

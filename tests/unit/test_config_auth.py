@@ -153,7 +153,11 @@ CONTROL = "auth.control_channel"
         ("auth: {secret: S, anonymous_role: none}\n", f"2:54: auth.anonymous_role: {NONE}"),
         (
             "auth: {secret: S, cookie: session}\n",
-            "2:54: auth.cookie: needs server.allowed_origins, with the pages whose visitors the cookie speaks for",
+            "2:54: auth.cookie: needs the pages whose visitors it speaks for in server.allowed_origins, by their names",
+        ),
+        (
+            "auth: {secret: S, cookie: session}\nserver: {allowed_origins: ['*']}\n",
+            "2:54: auth.cookie: needs the pages whose visitors it speaks for in server.allowed_origins, by their names",
         ),
         (
             "auth: {secret: S, cookie: session}\nserver: {allowed_origins: ['*']}\n",
