@@ -194,3 +194,10 @@ def test_keys_are_in_no_repr_and_no_fault() -> None:
         assert "BEGIN" not in repr(found)
     (told,) = faults("auth: {secret: '${S}', algorithms: [HS512]}", S=SECRET)
     assert "s3cret" not in told
+
+
+def test_a_faulty_section_is_not_asked_further() -> None:
+    with pytest.raises(config.Invalid) as caught:
+        load("auth: {public_key: none.pem}\n")
+    assert caught.value.sound is not None
+    assert caught.value.sound.auth is None
