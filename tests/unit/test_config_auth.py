@@ -159,10 +159,6 @@ CONTROL = "auth.control_channel"
             "auth: {secret: S, cookie: session}\nserver: {allowed_origins: ['*']}\n",
             "2:54: auth.cookie: needs the pages whose visitors it speaks for in server.allowed_origins, by their names",
         ),
-        (
-            "auth: {secret: S, cookie: session}\nserver: {allowed_origins: ['*']}\n",
-            "2:54: auth.cookie: needs server.allowed_origins, with the pages whose visitors the cookie speaks for",
-        ),
         ("auth: {secret: S, query_parameter: a&b}\n", f"2:54: auth.query_parameter: {MARKS}"),
         (
             "auth: {secret: S, headers: [a, Cookie]}\n",
