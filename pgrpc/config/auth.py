@@ -47,8 +47,8 @@ class Auth:
             made["roles"] = _texts(made["roles"])
         if "role_claim" in made:
             made["role_claim"] = tuple(a or b for a, b in re.findall(r'"([^"]+)"|([^."]+)', made["role_claim"]))
-        if "cookie" in made and not any(origin and origin != "*" for origin in origins):
-            words = "needs server.allowed_origins, with the pages whose visitors the cookie speaks for"
+        if "cookie" in made and not {*origins} - {"*", None}:
+            words = "needs the pages whose visitors it speaks for in server.allowed_origins, by their names"
             self._faults.add(("auth", "cookie"), words)
         if fault := _control_fault(made.get("control_channel")):
             self._faults.add(("auth", "control_channel"), fault)

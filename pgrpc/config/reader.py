@@ -49,7 +49,8 @@ def build(value: Any, path: Path, found: faults.Faults) -> model.Config:
     if lines := found.lines():
         functions = tuple(entry for entry in config.functions if found.sound("functions", entry.method))
         usable = found.sound("database") and bool(config.database.dsn)
-        raise model.Invalid(lines, dataclasses.replace(config, functions=functions) if usable else None)
+        keys = config.auth if found.sound("auth") else None
+        raise model.Invalid(lines, dataclasses.replace(config, auth=keys, functions=functions) if usable else None)
     return config
 
 

@@ -493,7 +493,9 @@ async def test_an_issuer_that_does_not_answer(database: Database, tmp_path: Path
             server, tokens = made
             token = tokens.sign(RSA_KEY, "RS256", {"kid": "first"})
             waits = asyncio.create_task(whoami(server.address(), token))
+            gone = asyncio.create_task(whoami(server.address("listen/news"), token))
             assert (await whoami(server.address()))["role"] == "tokens_anon", "others are served meanwhile"
+            gone.cancel()
             source.go.set()
             assert (await waits)["role"] == "tokens_user"
 

@@ -153,11 +153,11 @@ CONTROL = "auth.control_channel"
         ("auth: {secret: S, anonymous_role: none}\n", f"2:54: auth.anonymous_role: {NONE}"),
         (
             "auth: {secret: S, cookie: session}\n",
-            "2:54: auth.cookie: needs server.allowed_origins, with the pages whose visitors the cookie speaks for",
+            "2:54: auth.cookie: needs the pages whose visitors it speaks for in server.allowed_origins, by their names",
         ),
         (
             "auth: {secret: S, cookie: session}\nserver: {allowed_origins: ['*']}\n",
-            "2:54: auth.cookie: needs server.allowed_origins, with the pages whose visitors the cookie speaks for",
+            "2:54: auth.cookie: needs the pages whose visitors it speaks for in server.allowed_origins, by their names",
         ),
         ("auth: {secret: S, query_parameter: a&b}\n", f"2:54: auth.query_parameter: {MARKS}"),
         (
@@ -194,3 +194,10 @@ def test_keys_are_in_no_repr_and_no_fault() -> None:
         assert "BEGIN" not in repr(found)
     (told,) = faults("auth: {secret: '${S}', algorithms: [HS512]}", S=SECRET)
     assert "s3cret" not in told
+
+
+def test_a_faulty_section_is_not_asked_further() -> None:
+    with pytest.raises(config.Invalid) as caught:
+        load("auth: {public_key: none.pem}\n")
+    assert caught.value.sound is not None
+    assert caught.value.sound.auth is None
