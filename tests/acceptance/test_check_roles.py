@@ -91,7 +91,10 @@ FAULTS = [
     ("13:10: functions.shut.function", f"may not be executed by Acting_anon or {USER}"),
     ("16:5: functions.open.roles", f"no client can have the role {ADMIN}: it is not in auth.roles"),
     ("17:36: functions.again.roles", "the database has no role acting_nobody"),
-    ("19:10: channels.room.authorize", "no function app.check(text) that returns boolean that is visible here; app.check"),
+    (
+        "19:10: channels.room.authorize",
+        "no function app.check(text) that returns boolean that is visible here; app.check",
+    ),
     ("20:12: channels.people.authorize", "no function app.nothing(text) that returns boolean"),
     ("20:36: channels.people.roles", "'none' is no role"),
 ]
