@@ -1,4 +1,4 @@
-"""`server.py check` of a file with identities: which roles, grants and functions do not fit, and what is hardly meant."""
+"""`server.py check` of a file with identities: roles, grants and functions that do not fit, or are hardly meant."""
 
 import re
 from collections.abc import Iterator

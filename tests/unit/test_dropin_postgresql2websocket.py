@@ -100,7 +100,8 @@ def test_every_fault_is_told_at_once_by_its_own_name() -> None:
         "postgresql2websocket.conf: [postgresql] max_size: must be a whole number, not text",
         "postgresql2websocket.conf: [web] port: must be at most 65535",
         "postgresql2websocket.conf: [pgrpc] origins: must be an origin: scheme://host or scheme://host:port in ASCII, "
-        'without a path or a slash at its end, such as https://app.example.com or https://*.example.com; or "*" for every origin',
+        "without a path or a slash at its end, such as https://app.example.com or https://*.example.com; "
+        'or "*" for every origin',
     ]
 
 
