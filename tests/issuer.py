@@ -5,8 +5,10 @@ Owns the server and what it answers. Must not know what is tested.
 
 import contextlib
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 
 from cryptography.hazmat.primitives import serialization
@@ -15,9 +17,9 @@ from jwt import algorithms
 
 
 class Issuer:
-    """url: of the key set. asked: how often it was fetched."""
+    """url: of the key set. asked: how often it was fetched. certificate: and its key, for https."""
 
-    def __init__(self, **keys: Any) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None, **keys: Any) -> None:
         self.status = 200
         self.headers: dict[str, str] = {}
         self.body = b""
@@ -25,6 +27,7 @@ class Issuer:
         """Cleared: an answer waits."""
         self.go.set()
         self.asked = 0
+        self._certificate = certificate
         self.publish(**keys)
 
     def publish(self, **keys: Any) -> None:
@@ -49,9 +52,15 @@ class Issuer:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        scheme = "http"
+        if self._certificate is not None:
+            scheme = "https"
+            speaks = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            speaks.load_cert_chain(*self._certificate)
+            self._server.socket = speaks.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/jwks"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}/jwks"
         return self
 
     def __exit__(self, *_: object) -> None:

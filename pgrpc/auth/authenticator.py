@@ -41,15 +41,18 @@ class Authenticator:
         if auth.jwks is not None:
             source = _source(auth.jwks, fetch)
             self._set = keyset.KeySet(source, auth.algorithms, observer, self._forget)
-        self._roles: frozenset[str] | None = None
+        self._roles: frozenset[str | None] | None = None
         self._known: OrderedDict[bytes, identity.Identity] = OrderedDict()
         self._anonymous = None
         if auth.anonymous_role is not None:
             self._anonymous = _identity({}, auth.anonymous_role, None)
 
     def permit(self, roles: Collection[str]) -> None:
-        """The roles that a token may name, as file and database have it. Until it is told, no token is taken."""
-        self._roles = frozenset(roles) - {"", "none"}  # SET ROLE none would be the login role
+        """The roles that a token may name, as file and database have it; the anonymous one always, which everybody has.
+
+        Until it is told, no token is taken.
+        """
+        self._roles = frozenset((*roles, self._auth.anonymous_role)) - {"", "none"}  # SET ROLE none: the login role
         self._forget()
 
     async def run(self) -> None:

@@ -4,11 +4,12 @@ import gzip
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from pgrpc.web import fetching
-from tests import issuer
+from tests import certificates, issuer
 
 
 @pytest.fixture
@@ -61,3 +62,9 @@ async def test_nobody_there() -> None:
 
 async def test_a_server_that_speaks_no_tls(source: issuer.Issuer) -> None:
     assert "cannot be reached" in await why_not(source.url.replace("http:", "https:"))
+
+
+async def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
+    with issuer.Issuer(certificates.make(tmp_path)) as source:
+        assert "certificate verify failed" in await why_not(source.url)
+        assert source.asked == 0

@@ -93,6 +93,11 @@ async def test_nobody(clock: Clock) -> None:
     assert (found.role, found.settings) == ("anon", {"request.jwt.claims": '{"role":"anon"}'})
 
 
+async def test_a_token_may_name_the_role_that_everybody_has(clock: Clock) -> None:
+    made = make(clock, config.Auth(secret=SECRET, anonymous_role="anon"))
+    assert (await made.authenticate(sign(role="anon"))).role == "anon"
+
+
 async def test_another_secret_from_now_on(clock: Clock) -> None:
     made = make(clock)
     old, new = sign(), sign("t" * 32)
