@@ -38,17 +38,17 @@ class Origins:
 
 
 class Hosts:
-    """listed: the names that the server answers to, `*` for characters but a dot; none: any, but see `loopback_port`.
+    """listed: the names that the server answers to, `*` for characters but a dot; none: any, but see `loopback_ports`.
 
     Addresses always do: no name service can make a page's origin of them (DNS rebinding).
 
-    loopback_port: the port, where the server listens on this machine alone. Who names it has no proxy in between, so
+    loopback_ports: where the server listens for this machine alone. Who names one of them has no proxy in between, so
     the name must be of this machine too.
     """
 
-    def __init__(self, listed: Iterable[str], loopback_port: int | None = None) -> None:
+    def __init__(self, listed: Iterable[str], loopback_ports: Iterable[int] = ()) -> None:
         self._names = _Names(listed)
-        self._loopback_port = None if loopback_port is None else str(loopback_port)
+        self._loopback_ports = frozenset(map(str, loopback_ports))
 
     def allows(self, host: str) -> bool:
         """host: of the request, with its port if it has one."""
@@ -60,7 +60,7 @@ class Hosts:
             return True
         if self._names:
             return self._names.all or self._names.names(name)
-        return match[2] != self._loopback_port or match[2] is None or name.rpartition(".")[2] == "localhost"
+        return match[2] not in self._loopback_ports or name.rpartition(".")[2] == "localhost"
 
 
 class _Names:

@@ -20,7 +20,7 @@ class Edge:
         self._proxies = forwarding.Proxies(server.trusted_proxies)
         addresses = [each.getsockname() for each in listening]
         local = all(ipaddress.ip_address(address[0]).is_loopback for address in addresses)
-        self._hosts = origins.Hosts(server.allowed_hosts, addresses[0][1] if local else None)
+        self._hosts = origins.Hosts(server.allowed_hosts, [address[1] for address in addresses] if local else ())
 
     def admit(self, request: HTTPServerRequest) -> bool:
         """Give the request its client's address and scheme; whether it asks for a name that the server answers to."""

@@ -243,8 +243,10 @@ class SessionSocket(Socket):
         self.session = self._session()
 
     def end(self, code: errors.CloseCode, reason: str) -> None:
+        going_on = self._ended is None
         super().end(code, reason)
-        self._perform(self.session.close())  # now, and not only when the client has answered the close frame
+        if going_on:
+            self._perform(self.session.close())  # now, and not only when the client has answered the close frame
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         if self._ended is not None:

@@ -101,20 +101,26 @@ def test_any_host_will_do_where_none_is_listed() -> None:
 
 
 def test_on_a_loopback_address_our_port_is_asked_for_by_programs_of_this_machine() -> None:
-    hosts = origins.Hosts([], 8080)
+    hosts = origins.Hosts([], [8080, 8443])
     for host in (*ADDRESSES, "localhost:8080", "LOCALHOST:8080", "localhost.:8080", "app.localhost:8080", "localhost"):
         assert hosts.allows(host)
     for host in ("app.example", "app.example:443", "app.example:80", ""):  # a proxy may hand this on
         assert hosts.allows(host)
-    for host in ("evil.example:8080", "127.0.0.1.evil.example:8080", "localhost.evil.example:8080", "xlocalhost:8080"):
+    for host in (
+        "evil.example:8080",
+        "evil.example:8443",
+        "127.0.0.1.evil.example:8080",
+        "localhost.evil.example:8080",
+        "xlocalhost:8080",
+    ):
         assert not hosts.allows(host)
 
 
-@pytest.mark.parametrize("port", [None, 8080])
-def test_listed_hosts(port: int | None) -> None:
-    hosts = origins.Hosts(["app.example", "*.app.example"], port)
+@pytest.mark.parametrize("ports", [[], [8080]])
+def test_listed_hosts(ports: list[int]) -> None:
+    hosts = origins.Hosts(["app.example", "*.app.example"], ports)
     for host in (*ADDRESSES, "app.example", "APP.example:8080", "app.example.", "a.app.example:443"):
         assert hosts.allows(host)
     for host in ("evil.example", "a.b.app.example", "localhost", "", "app.example:x", "app.example:1:2", "[::1", "a]"):
         assert not hosts.allows(host)
-    assert origins.Hosts(["*"], port).allows("evil.example:8080")
+    assert origins.Hosts(["*"], ports).allows("evil.example:8080")
