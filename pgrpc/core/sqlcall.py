@@ -1,32 +1,19 @@
 """SQL text -> the one function call in it, or an error. The text is read, never run.
 
-Owns what of SQL is understood: `select f(constants)` and `select * from f(constants)`. The reading is sqlglot's, whose
-tree is taken for hostile: it is lenient, and made for all of SQL in thirty dialects. So its tokenizer gets only the
-words that such a statement can hold (every other word is a name), its parser gets only few and shallow tokens and no
-function that it would know better than we do, and of its tree only nodes that are listed here are looked at. What comes
-out is a name and plain values. Must not know which functions there are, nor their types.
+Owns what a tree of sqlglot's may hold: only kinds of nodes that are named here, with nothing on them beyond the parts
+that are named here. What comes out is a name and plain values. Must not know which functions there are.
 """
 
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, NoReturn
+from typing import Any
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.dialects.postgres import Postgres
-from sqlglot.parsers.postgres import PostgresParser
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import TokenType
 
-from pgrpc.core import errors
-
-MAX_CHARACTERS = 16 * 1024
-MAX_TOKENS = 1000
-MAX_DEPTH = 5
-"""Of brackets. sqlglot tries a nested text in several ways at each level, so its time grows as a power of the depth."""
-
-_FORMS = "only `select function(constants)` and `select * from function(constants)` are taken here"
+from pgrpc.core import errors, sqlgrammar
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,151 +32,19 @@ class Query:
 
 def read(text: str) -> Query:
     """Raises ParseError (not SQL, or not to be read) and InvalidRequest (SQL, but of another form)."""
-    if len(text) > MAX_CHARACTERS:
-        _refuse(f"the text has {len(text)} characters, the limit is {MAX_CHARACTERS}")
     try:
-        tokens = _DIALECT.tokenize(text)
-        _check(tokens)
-        statements = _Parser(error_level=sqlglot.ErrorLevel.IMMEDIATE, dialect=_DIALECT).parse(tokens, text)
-        return _query(statements)
+        (statement,) = sqlgrammar.parse(text)
+        return _query(statement)
     except errors.RpcError:
         raise
-    except Exception as error:  # text that is not SQL may end in any of the parser's own errors
+    except Exception as error:  # any at all: what the parser makes of a text that is not SQL is not known
         raise errors.ParseError("Parse error: this cannot be read as SQL") from error
 
 
-_SIGNS = {
-    "(": TokenType.L_PAREN,
-    ")": TokenType.R_PAREN,
-    "[": TokenType.L_BRACKET,
-    "]": TokenType.R_BRACKET,
-    ",": TokenType.COMMA,
-    ".": TokenType.DOT,
-    ";": TokenType.SEMICOLON,
-    "*": TokenType.STAR,
-    "-": TokenType.DASH,
-    "::": TokenType.DCOLON,
-    "=>": TokenType.FARROW,
-    ":=": TokenType.COLON_EQ,
-}
-_WORDS = {
-    "SELECT": TokenType.SELECT,
-    "FROM": TokenType.FROM,
-    "AS": TokenType.ALIAS,
-    "NULL": TokenType.NULL,
-    "TRUE": TokenType.TRUE,
-    "FALSE": TokenType.FALSE,
-    "ARRAY": TokenType.ARRAY,
-}
-# A cast is not performed: the constant goes on as it is, and the function's own types decide. So only to types that
-# keep what they are given, and a number only where it stays the number it is.
-_INTEGERS = {
-    "SMALLINT": TokenType.SMALLINT,
-    "INT2": TokenType.SMALLINT,
-    "INT": TokenType.INT,
-    "INTEGER": TokenType.INT,
-    "INT4": TokenType.INT,
-    "BIGINT": TokenType.BIGINT,
-    "INT8": TokenType.BIGINT,
-}
-_FRACTIONS = {
-    "NUMERIC": TokenType.DECIMAL,
-    "DECIMAL": TokenType.DECIMAL,
-    "REAL": TokenType.FLOAT,
-    "FLOAT4": TokenType.FLOAT,
-    "FLOAT8": TokenType.DOUBLE,
-    "DOUBLE PRECISION": TokenType.DOUBLE,
-}
-_BOOLEANS = {"BOOLEAN": TokenType.BOOLEAN, "BOOL": TokenType.BOOLEAN}
-_OTHERS = {
-    "TEXT": TokenType.TEXT,
-    "VARCHAR": TokenType.VARCHAR,
-    "CHARACTER VARYING": TokenType.VARCHAR,
-    "DATE": TokenType.DATE,
-    "TIME": TokenType.TIME,
-    "TIMETZ": TokenType.TIMETZ,
-    "TIMESTAMP": TokenType.TIMESTAMP,
-    "TIMESTAMPTZ": TokenType.TIMESTAMPTZ,
-    "INTERVAL": TokenType.INTERVAL,
-    "UUID": TokenType.UUID,
-    "JSON": TokenType.JSON,
-    "JSONB": TokenType.JSONB,
-    "BYTEA": TokenType.VARBINARY,
-}
-_TYPES = _INTEGERS | _FRACTIONS | _BOOLEANS | _OTHERS
-_KEYWORDS = _SIGNS | _WORDS | _TYPES
-_STRINGS = {TokenType.STRING, TokenType.BYTE_STRING, TokenType.HEREDOC_STRING}  # '', E'', $$
-_TOKENS = {*_KEYWORDS.values(), *_STRINGS, TokenType.NUMBER, TokenType.VAR, TokenType.IDENTIFIER}
-
-
-class _Dialect(Postgres):
-    class Tokenizer(Postgres.Tokenizer):
-        KEYWORDS: ClassVar[dict[str, TokenType]] = _KEYWORDS
-        COMMANDS: ClassVar[set[TokenType]] = set()
-        COMMENTS: ClassVar[list[str | tuple[str, str]]] = ["--", ("/*", "*/")]
-
-
-class _Parser(PostgresParser):
-    # No name is special: `format`, `now` or `date_add` may be a function that is listed.
-    FUNCTIONS: ClassVar[dict[str, Any]] = {}
-    FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": PostgresParser.FUNCTION_PARSERS["CAST"]}
-    NO_PAREN_FUNCTIONS: ClassVar[dict[TokenType, Any]] = {}
-    NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {}
-    # `name => value` as `name := value`: its own way forgets whether the name was quoted.
-    LAMBDAS: ClassVar[dict[TokenType, Any]] = {
-        TokenType.FARROW: lambda self, names: self.expression(
-            exp.PropertyEQ(this=names[0], expression=self._parse_unary())
-        )
-    }
-
-
-_DIALECT = _Dialect()
-
-_OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET}
-_CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET}
-_NAMES = {TokenType.VAR, TokenType.IDENTIFIER, *_TYPES.values()}
-_NAMING = {TokenType.FARROW, TokenType.COLON_EQ}
-_BETWEEN = _NAMING | {TokenType.COMMA, TokenType.DCOLON, TokenType.ALIAS, TokenType.FROM}
-"""What stands between two things: where one is missing sqlglot may not mind."""
-
-
-def _check(tokens: list[Token]) -> None:
-    """What sqlglot must not see: it would take long over it, or overlook it."""
-    if not tokens or tokens[0].token_type is not TokenType.SELECT:
-        _refuse("it does not begin with select")
-    if len(tokens) > MAX_TOKENS:
-        _refuse(f"it has {len(tokens)} words and signs, the limit is {MAX_TOKENS}")
-    kinds = [token.token_type for token in tokens]
-    if kinds[-1] is TokenType.SEMICOLON:
-        kinds.pop()
-    depth = 0
-    for before, kind, token in zip(kinds, [*kinds[1:], TokenType.SEMICOLON], [*tokens[1:], tokens[-1]], strict=False):
-        if kind not in _TOKENS:
-            _refuse(f"{token.text[:20]!r} in line {token.line} is none of its words and signs")
-        if kind is TokenType.SELECT:
-            _refuse("it has a second select")
-        if before is TokenType.SEMICOLON:
-            _refuse("it goes on after the semicolon")
-        ends = kind in _CLOSING or kind is TokenType.SEMICOLON
-        if (before in _BETWEEN and (ends or kind in _BETWEEN)) or (before in _OPENING and kind in _BETWEEN):
-            _refuse(f"something is missing before {token.text[:20]!r} in line {token.line}")
-        if kind is TokenType.STAR and before is not TokenType.SELECT:
-            _refuse("a * stands elsewhere than after select")
-        if kind in _NAMING and before not in _NAMES:
-            _refuse("an argument's name is no name")
-        depth += (kind in _OPENING) - (kind in _CLOSING)
-        if depth > MAX_DEPTH:
-            _refuse(f"brackets are nested deeper than {MAX_DEPTH}")
-
-
-# The tree
-
-
-def _query(statements: list[Any]) -> Query:
-    (statement,) = statements
+def _query(statement: Any) -> Query:
     select = _node(statement, exp.Select, "the statement", "expressions", "from_")
     if len(select.expressions) != 1:
-        _refuse("it selects more or less than one call")
+        sqlgrammar.refuse("it selects more or less than one call")
     (selected,) = select.expressions
     source = select.args.get("from_")
     if source is None:
@@ -224,12 +79,12 @@ def _params(arguments: list[Any]) -> list[Any] | dict[str, Any]:
     if not named:
         return [_constant(argument) for argument in arguments]
     if len(named) < len(arguments):
-        _refuse("either all arguments are given by name or none")
+        sqlgrammar.refuse("either all arguments are given by name or none")
     params: dict[str, Any] = {}
     for argument in named:
         name = _name(_node(argument, exp.PropertyEQ, "an argument", "this", "expression").this)
         if name in params:
-            _refuse(f"the argument {name!r} is given twice")
+            sqlgrammar.refuse(f"the argument {name!r} is given twice")
         params[name] = _constant(argument.expression)
     return params
 
@@ -258,7 +113,7 @@ def _constant(node: Any) -> Any:
             return value
         case exp.Array():
             return [_constant(item) for item in _node(node, exp.Array, "an array", "expressions").expressions]
-    _refuse("an argument is no constant")
+    sqlgrammar.refuse("an argument is no constant")
 
 
 _NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -266,14 +121,17 @@ _NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 def _number(text: str) -> int | Decimal:
     if not _NUMBER.fullmatch(text):
-        _refuse("a number is written in a way that is not taken here")
+        sqlgrammar.refuse("a number is written in a way that is not taken here")
     try:
         return int(text) if text.isdigit() else Decimal(text)
     except (ValueError, ArithmeticError):
-        _refuse("a number is out of range")
+        sqlgrammar.refuse("a number is out of range")
 
 
 def _check_cast(value: Any, to: Any) -> None:
+    """A cast is not performed: the constant goes on as it is, and the function's own types decide. So only to types
+    that keep what they are given, and a number only where it stays the number it is.
+    """
     what = "the type of a cast"
     if type(to) is exp.DataType and to.this is exp.DType.ARRAY and (value is None or isinstance(value, list)):
         while to.this is exp.DType.ARRAY:
@@ -282,8 +140,8 @@ def _check_cast(value: Any, to: Any) -> None:
     else:
         values = [value]
     kind = TokenType[_node(to, exp.DataType, what, "this").this.value]
-    if kind not in _TYPES.values() or not all(kind in _keeping(each) for each in values):
-        _refuse("a cast would change its constant, or is to a type that is not taken here")
+    if kind not in sqlgrammar.TYPES.values() or not all(kind in _keeping(each) for each in values):
+        sqlgrammar.refuse("a cast would change its constant, or is to a type that is not taken here")
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -298,14 +156,14 @@ def _keeping(value: Any) -> Collection[TokenType]:
     """The types to which a cast leaves this constant what it is."""
     match value:
         case bool():
-            return _BOOLEANS.values()
+            return sqlgrammar.BOOLEANS.values()
         case int():
-            return {*_INTEGERS.values(), *_FRACTIONS.values()}
+            return {*sqlgrammar.INTEGERS.values(), *sqlgrammar.FRACTIONS.values()}
         case Decimal():
-            return _FRACTIONS.values()
+            return sqlgrammar.FRACTIONS.values()
         case list():
             return ()
-    return _TYPES.values()
+    return sqlgrammar.TYPES.values()
 
 
 def _name(node: Any) -> str:
@@ -326,11 +184,7 @@ def _folded(name: str) -> str:
 def _node(node: Any, kind: Any, what: str, *known: str) -> Any:
     """The node, if it is exactly of this kind and has nothing beyond these arguments."""
     if type(node) is not kind:
-        _refuse(f"{what} is something else than that")
+        sqlgrammar.refuse(f"{what} is something else than that")
     if extra := [name for name, value in node.args.items() if name not in known and value]:
-        _refuse(f"{what} has {extra[0].strip('_')!r} as well")
+        sqlgrammar.refuse(f"{what} has {extra[0].strip('_')!r} as well")
     return node
-
-
-def _refuse(why: str) -> NoReturn:
-    raise errors.InvalidRequest(f"Invalid Request: {_FORMS}: {why}")
