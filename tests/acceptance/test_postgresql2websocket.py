@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import jwt
 import psycopg2
 import psycopg2.extensions
 import pytest
@@ -23,6 +25,7 @@ import websockets
 
 from pgrpc import embedded
 from tests.conftest import Database
+from tests.integration import calling
 from tests.serving import PATIENCE, ROOT, Client, Server, serving
 from tests.sqlmutations import mutations
 
@@ -195,15 +198,9 @@ def _no_http_proxy() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    admin = Database(embedded_postgres.dsn(), embedded_postgres)
-    admin.execute("create database old_statements")
-    admin.execute("alter database old_statements set timezone to utc")
-    made = Database(embedded_postgres.dsn("old_statements"), embedded_postgres)
-    made.execute(SQL)
-    try:
+    with calling.database(embedded_postgres, SQL) as made:
+        made.execute(f"alter database {made.dsn.rpartition('/')[2]} set timezone to utc")
         yield made
-    finally:
-        admin.execute("drop database old_statements with (force)")
 
 
 @pytest.fixture(scope="module")
@@ -460,6 +457,32 @@ async def until(database: Database, query: str, value: int) -> None:
     async with asyncio.timeout(PATIENCE):
         while database.execute(query) != [(value,)]:  # noqa: ASYNC110 - of another process there is nothing to wait for
             await asyncio.sleep(0.02)
+
+
+async def test_a_call_is_made_as_the_one_who_has_the_token(embedded_postgres: embedded.Server, tmp_path: Path) -> None:
+    sql = """
+        create role statements_login login noinherit password 'statements';
+        create role statements_user nologin; grant statements_user to statements_login;
+        create function whoami() returns text stable language sql as 'select current_user';
+    """
+    with calling.database(embedded_postgres, sql) as database:
+        try:
+            dsn = database.server.dsn(database.dsn.rpartition("/")[2], "statements_login", "statements")
+            secret = "a secret of thirty-two bytes or more"
+            auth = f"auth: {{secret: {secret}, roles: [statements_user]}}\n"
+            surface = "functions: {whoami: }\nchannels: {people: }\ndialects: {postgresql2websocket: true}\n"
+            with serving(tmp_path, dsn, auth + surface) as server:
+                connection, answer = handshake(server, "/people", *UPGRADE)
+                with connection:
+                    assert answer.startswith(b"HTTP/1.1 401 ")
+                token = jwt.encode({"role": "statements_user", "exp": time.time() + 600}, secret)
+                options: Any = {"compression": None, "additional_headers": {"Authorization": f"Bearer {token}"}}
+                async with websockets.connect(server.address("people"), **options) as client:
+                    await client.send("select whoami()")
+                    assert await asyncio.wait_for(client.recv(), PATIENCE) == '{"whoami": "statements_user"}'
+        finally:
+            database.execute("drop owned by statements_login, statements_user")
+            database.execute("drop role statements_login, statements_user")
 
 
 # Attacks
