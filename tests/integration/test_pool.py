@@ -20,7 +20,7 @@ from pgrpc.postgres import backoff, connecting, database, introspect, prepared, 
 from tests.conftest import Database
 from tests.proxy import Proxy
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 SQL = """
 create sequence calls;
