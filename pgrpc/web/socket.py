@@ -4,7 +4,9 @@ Owns the handshake, who the client is by then, its limits, its life and its end.
 for.
 """
 
+import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
@@ -69,6 +71,9 @@ class Socket(WebSocketHandler):
             token = bearer.token(self.request, auth, address=self.token_in_address, listed=listed)
             if token is None and auth.anonymous_role is None and self.token_later:
                 return
+            if token is not None and (wait := self._pace_login()):
+                self._overloaded("this address logs in too often", 429, math.ceil(wait))
+                return
             self.identity = await self.authenticate(token)
             self.refuse_if_stopping()
         except bearer.CookieFromElsewhere:
@@ -79,6 +84,12 @@ class Socket(WebSocketHandler):
         except errors.Unavailable as error:
             self.set_header("Retry-After", "1")
             self._refuse_identity(503, error.message)
+
+    def _pace_login(self) -> float:
+        """A token at the handshake is a login as rpc.login is: the seconds until this address may have one more."""
+        rate = self.shared.limits.rates.get(("address", "logins"))
+        key = ("address", "logins", ("address", str(self.request.remote_ip)))
+        return 0 if rate is None else self.shared.rates.take(key, rate, asyncio.get_running_loop().time())
 
     async def authenticate(self, token: str | None) -> identity.Identity:
         """Who has this token and is at the other end. Raises errors.Unauthenticated, errors.Unavailable."""
@@ -119,10 +130,10 @@ class Socket(WebSocketHandler):
             self._overloaded("the server is stopping")
         return self.shared.stopping
 
-    def _overloaded(self, reason: str) -> None:
+    def _overloaded(self, reason: str, status: int = 503, retry_after: int = 10) -> None:
         self.shared.observe(observe.Overloaded(reason))
-        self.set_status(503)
-        self.set_header("Retry-After", "10")
+        self.set_status(status)
+        self.set_header("Retry-After", retry_after)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"{reason}; try again later\n")
 
