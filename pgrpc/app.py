@@ -15,7 +15,7 @@ from typing import Any
 
 import pgrpc.config as configuration
 from pgrpc import administration, fitting, inspection, loops, observe, tls
-from pgrpc.core import catalog, channels, control, counts, hub
+from pgrpc.core import catalog, channels, control, counts, hub, identity
 from pgrpc.postgres import backoff, connecting, database, listener
 from pgrpc.web import context, listening, server
 
@@ -100,7 +100,10 @@ async def _serve(
     environ: Mapping[str, str],
 ) -> int:
     connector, listen_connector = fitting.connectors(config)
-    functions = catalog.Catalog(entry.method for entry in config.functions)
+    functions = catalog.Catalog(
+        (entry.method for entry in config.functions),
+        access={entry.method: catalog.Access(entry.roles, entry.rate) for entry in config.functions},
+    )
     try:
         fit = await inspection.inspect(config, connector)
     except inspection.Unfit as error:
@@ -163,8 +166,9 @@ async def _serve(
         share.counts if share else counts.Local(),
         dialects=config.dialects,
     )
-    if authenticator is not None:
+    if authenticator is not None and config.auth is not None:
         shared.auth, shared.authenticate = config.auth, authenticator.authenticate
+        shared.terms = identity.Terms(config.auth.expiring, config.limits.handshake_timeout)
     try:
         web = server.Server(shared, share.sockets if share else bind(config.server)[0])
     except tls.Unusable as error:  # it has changed since the file was read

@@ -140,6 +140,18 @@ class TokenRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Denied:
+    """What a client may not call or hear. The client is not told why."""
+
+    address: str
+    what: str
+    reason: str
+
+    def line(self) -> tuple[int, str]:
+        return logging.WARNING, f"denied {self.address} the {self.what}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class KeysDown:
     """The key set cannot be had. known: keys of the last good one."""
 
@@ -325,14 +337,14 @@ class Bug:
 
 Observation = (
     Serving | Unfit | Doubtful | DatabaseDown | DatabaseUp | PoolShort | ListenerDown | ListenerUp | ListenRefused
-    | SlowClient | EventsDropped | NotJson | TokenRefused | KeysDown | KeysUp | Overloaded | OriginRefused
-    | HostRefused | QueueFull | Unresponsive | Reloaded | NotReloaded | Ended | OrderUnclear | OrdersMissed
-    | Stopping | WorkerServing | WorkerEnded | ParentEnded | Bug
+    | SlowClient | EventsDropped | NotJson | TokenRefused | Denied | KeysDown | KeysUp | Overloaded
+    | OriginRefused | HostRefused | QueueFull | Unresponsive | Reloaded | NotReloaded | Ended | OrderUnclear
+    | OrdersMissed | Stopping | WorkerServing | WorkerEnded | ParentEnded | Bug
 )  # fmt: skip
 
 _OF_MANY = (
-    Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, NotJson, TokenRefused, Overloaded, OriginRefused,
-    HostRefused, QueueFull, OrderUnclear,
+    Bug, SlowClient, Unresponsive, ListenRefused, EventsDropped, NotJson, TokenRefused, Denied, Overloaded,
+    OriginRefused, HostRefused, QueueFull, OrderUnclear,
 )  # fmt: skip
 """What can happen to thousands of clients at one moment."""
 

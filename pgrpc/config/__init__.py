@@ -10,6 +10,7 @@ anything that it configures works.
     ├── units           10s, 64KiB
     ├── auth            which keys go together, and their files
     ├── edge            how clients reach the server
+    ├── access          roles, claims in names, rates
     ├── schemafiles     the JSON Schemas that functions name (jsonfile reads one)
     └── faults          what was wrong so far
     model           the dataclasses

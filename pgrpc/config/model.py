@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pgrpc.core import forwarding
+from pgrpc.core import forwarding, ratelimit
 
 Place = tuple[str | int, ...]
 """Where a value is: the keys and indexes that lead to it."""
@@ -161,6 +161,8 @@ class Limits:
     connections: int | None = None
     connections_per_address: int | None = None
     handshake_timeout: float = 10.0
+    rates: Mapping[tuple[str, str], ratelimit.Rate] = field(default_factory=_nothing)
+    """("address" or "identity", "calls", "subscriptions" or "logins") -> how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,10 @@ class SchemaFile:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A method that clients may call. function: as the file has it; what it means is for the database to say."""
+    """A method that clients may call. function: as the file has it; what it means is for the database to say.
+
+    roles: who may call it, None is everybody. rate: how often one client may.
+    """
 
     method: str
     function: str
@@ -183,11 +188,15 @@ class Function:
     numbers: Literal["number", "string"] = "number"
     reset: bool | None = None
     roles: frozenset[str] | None = None
+    rate: ratelimit.Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel, or a glob of channels, that clients may hear. glob: how the name's special characters are read."""
+    """A channel, or a glob of channels, that clients may hear. glob: how the name's special characters are read.
+
+    roles: who may hear it, None is everybody. authorize: a SQL function that is asked besides, as the file has it.
+    """
 
     name: str
     payload: Literal["auto", "text", "json"] = "auto"

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pgrpc.config import auth, edge, faults, model, rules, schemafiles, substitution, units, yamltree
-from pgrpc.core import channels, globs
+from pgrpc.config import access, auth, edge, faults, model, rules, schemafiles, substitution, units, yamltree
+from pgrpc.core import channels, claims, globs, identity
 
 _DIALECTS: Mapping[str, Any] = {
     "eventserv": model.Eventserv,
@@ -78,6 +78,8 @@ class _Builder:
 
     def config(self, value: Any) -> model.Config:
         document = self._document(value)
+        who = self._auth(document)
+        self._access = access.Access(who, self._faults)
         functions = document.get("functions") or {}
         listed = document.get("channels") or {}
         orders = (document.get("auth") or {}).get("control_channel")
@@ -90,7 +92,7 @@ class _Builder:
             path=self._path,
             database=self._database(document.get("database") or {}),
             server=self._server(document.get("server") or {}),
-            auth=self._auth(document),
+            auth=who,
             limits=self._limits(document.get("limits") or {}),
             functions=tuple(self._function(name, entry or {}) for name, entry in functions.items()),
             channels=made,
@@ -169,6 +171,8 @@ class _Builder:
             "calls_per_second", "connections", "connections_per_address",
         )  # fmt: skip
         made: dict[str, Any] = {**sizes, **counts, **self._seconds(given, ("limits",), "handshake_timeout")}
+        if rates := self._access.rates(given.get("rates") or {}):
+            made["rates"] = MappingProxyType(dict(rates))
         return model.Limits(**made)
 
     def _function(self, method: str, given: Mapping[str, Any]) -> model.Function:
@@ -183,11 +187,13 @@ class _Builder:
             timeout=self._seconds(given, place, "timeout").get("timeout"),
             numbers=given.get("numbers", "number"),
             reset=given.get("reset"),
+            roles=self._access.roles(given, place),
+            rate=self._access.rate(given.get("rate")),
         )
 
     def _channel(self, name: str, given: Mapping[str, Any], dialects: model.Dialects) -> model.Channel:
-        channel = model.Channel(name, **given)
-        words = _channel_fault(channel)
+        channel = model.Channel(name, **{**given, "roles": self._access.roles(given, ("channels", name))})
+        words = self._access.name_fault(channel) or _channel_fault(channel)
         # Clients that know nothing but channels may hear what names a protocol has for itself.
         if words is None and dialects.eventserv is None and dialects.postgresql2websocket is None:
             words = _reserved(name)
@@ -205,8 +211,9 @@ class _Builder:
     def _check_broadcast(self, dialect: model.Psqlisten2websocket | None, listed: tuple[model.Channel, ...]) -> None:
         if dialect is None or not self._faults.sound("channels"):
             return
-        if isinstance(channels.Channels(listed).rule(dialect.channel, verbatim=True), str):
-            words = "this channel is not listed below channels: list it there, or name another"
+        rule = channels.Channels(listed).rule(dialect.channel, identity.NOBODY, verbatim=True)
+        if isinstance(rule, channels.Refusal) or rule.authorize is not None:
+            words = "this channel is not listed below channels, or not for everyone: list it there, or name another"
             self._faults.tell(("dialects", "psqlisten2websocket", "channel"), words)
 
     def _seconds(self, given: Mapping[str, Any], place: model.Place, *keys: str) -> dict[str, float]:
@@ -247,6 +254,9 @@ def _channel_fault(channel: model.Channel) -> str | None:
         except globs.Malformed as error:
             return f"not a glob: {error}"
         return None
+    if channel.glob == "dots":
+        texts, found = claims.split(name)
+        name = "" if found else texts[0]  # how long a claim will be nobody knows
     size = len(name.encode())
     if size > channels.MAX_BYTES:
         return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {channels.MAX_BYTES}"

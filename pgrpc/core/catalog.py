@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pgrpc.core import errors, jsontext, pgtypes, routines, schemas
+from pgrpc.core import errors, jsontext, pgtypes, ratelimit, routines, schemas
 
 Params = list[Any] | dict[str, Any]
 
@@ -194,15 +194,36 @@ class Function:
         raise errors.InvalidParams([errors.Fault("", "oneOf", message)])
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call a method, and how often. roles: None is everybody. rate: of one client; None is any number."""
+
+    roles: frozenset[str] | None = None
+    rate: ratelimit.Rate | None = None
+
+
+ANYBODY = Access()
+
+
 class Catalog:
     """Every listed method. One whose function is not known yet, because the database is away, is unavailable."""
 
-    def __init__(self, methods: Iterable[str], functions: Mapping[str, Function] | None = None) -> None:
+    def __init__(
+        self,
+        methods: Iterable[str],
+        functions: Mapping[str, Function] | None = None,
+        access: Mapping[str, Access] | None = None,
+    ) -> None:
         self.methods = tuple(methods)
         self._listed = frozenset(self.methods)
+        self._access = access or {}
         self.functions: Mapping[str, Function] = functions or {}
         self.predicates: Mapping[str, Function] = {}
         """What `authorize` of a channel names -> the function: the channel's name -> whether it may be heard."""
+
+    def access(self, method: str) -> Access:
+        """Who may call it; of what is not listed nobody is told anything, so that is not asked here."""
+        return self._access.get(method, ANYBODY)
 
     def bind(self, method: str, params: Params) -> Call:
         """Raises MethodNotFound, InvalidParams, Unavailable."""
@@ -212,6 +233,13 @@ class Catalog:
         if method in self._listed:
             raise errors.Unavailable
         raise errors.MethodNotFound
+
+    def ask(self, predicate: str, channel: str) -> Call:
+        """The call that says whether a channel may be heard. Raises Unavailable, InvalidParams."""
+        function = self.predicates.get(predicate)
+        if function is None:
+            raise errors.Unavailable
+        return function.bind([channel])
 
 
 def _encode(values: dict[str, Any]) -> tuple[str, list[errors.Fault]]:

@@ -1,15 +1,16 @@
-"""Which channels can be heard, and how their payloads travel.
+"""Which channels can be heard, by whom, and how their payloads travel.
 
-Owns the rules for channel names: exact names and globs, PostgreSQL's limit, the names that are never given out.
-Must not know who listens, nor how.
+Owns the rules for channel names: exact names, globs and claims in names, PostgreSQL's limit, the names that are never
+given out. Must not know who listens, nor how.
 """
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pgrpc.core import globs, jsontext
+from pgrpc.core import claims, globs, identity, jsontext
 
 MAX_BYTES = 63
 """NAMEDATALEN - 1 (https://www.postgresql.org/docs/current/sql-notify.html): PostgreSQL refuses longer names."""
@@ -17,12 +18,17 @@ MAX_BYTES = 63
 # rpc-websockets and its like raise these as events of their own, under the channel's name.
 CLIENTS_OWN = frozenset(("open", "close", "error", "max_reconnects_reached"))
 
+NOT_ALLOWED = "not allowed"
+
 Payload = Literal["auto", "text", "json"]
 SlowConsumer = Literal["close", "drop_oldest", "latest"]
 
 
 class Listed(Protocol):
-    """One entry of the whitelist, as the configuration has it. `name` is exact or a glob, in the dialect `glob`."""
+    """One entry of the whitelist, as the configuration has it.
+
+    `name` is exact, a glob in the dialect `glob`, or, in the dialect `dots`, has claims in it.
+    """
 
     @property
     def name(self) -> str: ...
@@ -32,6 +38,10 @@ class Listed(Protocol):
     def payload(self) -> Payload: ...
     @property
     def slow_consumer(self) -> SlowConsumer: ...
+    @property
+    def roles(self) -> frozenset[str] | None: ...
+    @property
+    def authorize(self) -> str | None: ...
 
 
 def fault(name: str, *, verbatim: bool = False) -> str | None:
@@ -59,11 +69,16 @@ def fault(name: str, *, verbatim: bool = False) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one entry's channels are handled."""
+    """How one entry's channels are handled. roles: who may hear them, None is everybody.
+
+    authorize: the SQL function that is asked besides.
+    """
 
     name: str
     payload: Payload = "auto"
     slow_consumer: SlowConsumer = "close"
+    roles: frozenset[str] | None = None
+    authorize: str | None = None
 
     def encode(self, payload: str) -> str:
         """A payload as JSON text: itself where it is strictly valid JSON of the kind expected, else a string."""
@@ -72,39 +87,78 @@ class Rule:
         return payload if as_is and start and jsontext.is_valid(payload) else jsontext.dump(payload)
 
 
-class Channels:
-    """The channels that can be heard. An exact name goes before globs; of globs the first in the file counts.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a client cannot have a channel. words: for the client. reason: what only the log may tell."""
 
-    reserved: names that no client gets, whatever a glob says. Raises globs.Malformed.
+    words: str
+    reason: str | None = None
+
+
+class Channels:
+    """The channels that can be heard. reserved: names that no client gets. Raises globs.Malformed, claims.Malformed.
+
+    An exact name goes before globs and names with claims in them; of these the first in the file that fits counts.
+    Whether its roles let the client in is decided then: no later entry is looked at.
     """
 
     def __init__(self, listed: Iterable[Listed], reserved: Iterable[str] = ()) -> None:
         self._reserved = frozenset(reserved)
         self._exact: dict[str, Rule] = {}
-        self._globs: list[tuple[re.Pattern[str], Rule]] = []
+        self._patterns: list[_Pattern] = []
         entries = tuple(listed)
         self.names = tuple(entry.name for entry in entries)
-        self.globs = frozenset(entry.name for entry in entries if globs.is_pattern(entry.name, entry.glob))
         for entry in entries:
-            rule = Rule(entry.name, entry.payload, entry.slow_consumer)
-            if entry.name in self.globs:
-                self._globs.append((globs.compile(entry.name, entry.glob), rule))
+            rule = Rule(entry.name, entry.payload, entry.slow_consumer, entry.roles, entry.authorize)
+            pattern = _Pattern(rule, entry.glob)
+            if pattern.exact is None:
+                self._patterns.append(pattern)
             else:
-                self._exact[entry.name] = rule
+                self._exact[pattern.exact] = rule
+        self.globs = frozenset(pattern.rule.name for pattern in self._patterns)
+        """The entries that may stand for several channels."""
 
-    def rule(self, name: str, *, verbatim: bool = False) -> Rule | str:
-        """The rule of a channel that a client asks for, or why it cannot have it, in words for the client.
-
-        verbatim: as for `fault`.
-        """
+    def rule(self, name: str, client: identity.Identity, *, verbatim: bool = False) -> Rule | Refusal:
+        """The rule of a channel that a client asks for, or why it cannot have it. verbatim: as for `fault`."""
         refused = fault(name, verbatim=verbatim)
         if refused is not None:
-            return refused
+            return Refusal(refused)
         if name in self._reserved:
-            return "this name is reserved"
-        if name in self._exact:
-            return self._exact[name]
-        for pattern, rule in self._globs:
-            if pattern.fullmatch(name):
-                return rule
-        return "not allowed"
+            return Refusal("this name is reserved")
+        rule = self._exact.get(name) or next((p.rule for p in self._patterns if p.fits(name, client)), None)
+        if rule is None:
+            lacking = [p.rule.name for p in self._patterns if p.subject(name, client) is None]
+            more = f"; for {lacking[0]!r} the token lacks a claim that can be part of a name" if lacking else ""
+            return Refusal(NOT_ALLOWED, f"no entry of the file fits{more}")
+        if rule.roles is not None and client.role not in rule.roles:
+            return Refusal(NOT_ALLOWED, f"{rule.name!r} is not for the role {client.role}")
+        return rule
+
+
+class _Pattern:
+    """One entry as a regular expression for the text `claim NUL claim NUL ... name`, made once for everybody.
+
+    Each claim is a group of it, and `{claim}` a reference to that group: what a token says is compared, and never
+    becomes part of an expression. exact: the one name that it stands for, or None.
+    """
+
+    __slots__ = ("_claims", "_expression", "exact", "rule")
+
+    def __init__(self, rule: Rule, syntax: globs.Syntax) -> None:
+        texts, self._claims = claims.split(rule.name) if syntax == "dots" else ([rule.name], [])
+        self.rule = rule
+        self.exact = None if self._claims or globs.is_pattern(texts[0], syntax) else texts[0]
+        written = [globs.expression(text, syntax) for text in texts]
+        groups = [f"(?P<c{index}>[^\0]*)\0" for index in range(len(self._claims))]
+        references = [f"(?P=c{index})" for index in range(len(self._claims))]
+        body = "".join(itertools.chain(*itertools.zip_longest(written, references, fillvalue="")))
+        self._expression = re.compile("".join(groups) + body, re.DOTALL)
+
+    def fits(self, name: str, client: identity.Identity) -> bool:
+        subject = self.subject(name, client)
+        return subject is not None and self._expression.fullmatch(subject) is not None
+
+    def subject(self, name: str, client: identity.Identity) -> str | None:
+        """What is to be matched; None where the client lacks a claim."""
+        values = [claims.text(client.claims, path) for path in self._claims]
+        return None if None in values else "\0".join([*(value for value in values if value is not None), name])

@@ -6,7 +6,7 @@ Owns the vocabulary between `core/session` and the socket that performs it. Must
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pgrpc.core import catalog, channels, identity, jsonrpc
+from pgrpc.core import catalog, channels, errors, identity, jsonrpc
 
 
 @dataclass(eq=False, slots=True)
@@ -25,6 +25,11 @@ class Ticket:
     id: str | None
     key: jsonrpc.Id
     batch: Batch | None
+
+
+@dataclass(eq=False, slots=True)
+class Listening(Ticket):
+    """A channel that was asked for in other words than a request: `Listened` tells what came of it."""
 
 
 @dataclass(slots=True)
@@ -77,4 +82,61 @@ class Unsubscribe:
     channels: list[str]
 
 
-Effect = Send | SendRows | Execute | Cancel | Subscribe | Activate | Unsubscribe
+@dataclass(slots=True)
+class Listened:
+    """result: "ok", or why not. refused: the client may not have it, now or later."""
+
+    result: str
+    refused: bool
+
+
+@dataclass(slots=True)
+class Ended:
+    """Tell the client that it does not hear these channels any more."""
+
+    channels: list[str]
+    reason: str
+
+
+@dataclass(slots=True)
+class Expiring:
+    """Tell the client that its identity ends in so many seconds."""
+
+    seconds: int
+
+
+@dataclass(slots=True)
+class Login:
+    """Find out whose token this is, or what a client without a token is (None); then `logged_in` or `fail`."""
+
+    ticket: Ticket
+    token: str | None = field(repr=False)
+
+
+@dataclass(slots=True)
+class Wake:
+    """Call `tick` at this time, in seconds since the epoch; once, and instead of what was asked for before."""
+
+    at: float
+
+
+@dataclass(slots=True)
+class Close:
+    """End the connection, saying why."""
+
+    code: errors.CloseCode
+    reason: str
+
+
+@dataclass(slots=True)
+class Denied:
+    """For the log: what a client may not have, and why. Clients are not told the reason."""
+
+    what: str
+    reason: str
+
+
+Effect = (
+    Send | SendRows | Execute | Cancel | Subscribe | Activate | Unsubscribe | Listened | Ended | Expiring | Login | Wake
+    | Close | Denied
+)  # fmt: skip

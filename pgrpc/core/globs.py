@@ -40,7 +40,12 @@ def is_pattern(text: str, syntax: Syntax = "dots") -> bool:
 
 def compile(glob: str, syntax: Syntax = "dots") -> re.Pattern[str]:
     """For `fullmatch`. Raises Malformed; a glob of `dots` never is."""
-    return re.compile(_dots(glob) if syntax == "dots" else _Posix(glob).expression(), re.DOTALL)
+    return re.compile(expression(glob, syntax), re.DOTALL)
+
+
+def expression(glob: str, syntax: Syntax = "dots") -> str:
+    """As part of a regular expression, with re.DOTALL. Raises Malformed as `compile`."""
+    return _dots(glob) if syntax == "dots" else _Posix(glob).expression()
 
 
 def _dots(glob: str) -> str:

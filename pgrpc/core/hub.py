@@ -82,38 +82,46 @@ class _Request:
 
 @dataclass(slots=True)
 class _Audience:
-    """The subscribers of one form."""
+    """The subscribers of one form that were let in by one rule."""
 
     write: Callable[[str], str | None]
+    slow_consumer: channels.SlowConsumer
     members: dict[Subscriber, None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Channel:
     name: str
-    rule: channels.Rule
     listening: bool = False
     requests: list[_Request] = field(default_factory=list)
-    reserved: dict[Subscriber, None] = field(default_factory=dict)
-    audiences: dict[Form, _Audience] = field(default_factory=dict)
+    reserved: dict[Subscriber, channels.Rule] = field(default_factory=dict)
+    audiences: dict[tuple[Form, channels.Rule], _Audience] = field(default_factory=dict)
+    members: dict[Subscriber, channels.Rule] = field(default_factory=dict)
 
     def add(self, subscriber: Subscriber) -> None:
-        form = subscriber.form
-        if form not in self.audiences:
-            self.audiences[form] = _Audience(form(self.name, self.rule))
-        self.audiences[form].members[subscriber] = None
+        rule = self.reserved.pop(subscriber)
+        self._leave(subscriber)
+        self.members[subscriber] = rule
+        key = (subscriber.form, rule)
+        if key not in self.audiences:
+            self.audiences[key] = _Audience(subscriber.form(self.name, rule), rule.slow_consumer)
+        self.audiences[key].members[subscriber] = None
 
     def remove(self, subscriber: Subscriber) -> None:
         self.reserved.pop(subscriber, None)
-        audience = self.audiences.get(subscriber.form)
-        if audience is not None:
-            audience.members.pop(subscriber, None)
-            if not audience.members:
-                del self.audiences[subscriber.form]
+        self._leave(subscriber)
+
+    def _leave(self, subscriber: Subscriber) -> None:
+        rule = self.members.pop(subscriber, None)
+        if rule is not None:
+            key = (subscriber.form, rule)
+            del self.audiences[key].members[subscriber]
+            if not self.audiences[key].members:
+                del self.audiences[key]
 
     @property
     def unused(self) -> bool:
-        return not (self.audiences or self.reserved)
+        return not (self.members or self.reserved)
 
 
 class Hub:
@@ -131,11 +139,11 @@ class Hub:
         for name, rule in wanted.items():
             channel = self._channels.get(name)
             if channel is None:
-                channel = self._channels[name] = _Channel(name, rule)
+                channel = self._channels[name] = _Channel(name)
                 new.append(name)
             elif not (channel.listening or channel.requests):  # its LISTEN was lost: it may be refused at once
                 new.append(name)
-            channel.reserved[subscriber] = None
+            channel.reserved[subscriber] = rule
             channel.requests.append(request)
         for name in new:
             self._listen(name)
@@ -149,7 +157,6 @@ class Hub:
         for name in names:
             channel = self._channels.get(name)
             if channel is not None and subscriber in channel.reserved:
-                del channel.reserved[subscriber]
                 channel.add(subscriber)
 
     def unsubscribe(self, subscriber: Subscriber, names: Iterable[str]) -> None:
@@ -172,9 +179,8 @@ class Hub:
                 continue
             channel.listening = True
             if gap is not None:
-                for audience in channel.audiences.values():
-                    for subscriber in audience.members:
-                        told.setdefault(subscriber, []).append(name)
+                for subscriber in channel.members:
+                    told.setdefault(subscriber, []).append(name)
         for subscriber, lost in told.items():
             subscriber.gap(lost, gap or "")
         for name in names:
@@ -199,7 +205,7 @@ class Hub:
                 self.refused(name, reason)
 
     def publish(self, batch: Iterable[Notification]) -> None:
-        """Hand each run of notifications to the channel's subscribers, encoded once for each form."""
+        """Hand each run of notifications to the channel's subscribers, encoded once for each form and rule."""
         for name, run in groupby(batch, itemgetter(0)):
             channel = self._channels.get(name)
             if channel is None:
@@ -209,7 +215,7 @@ class Hub:
                 encoded = [frames.text(text) for text in map(audience.write, payloads) if text is not None]
                 if not encoded:
                     continue
-                made = Run(name, b"".join(encoded), encoded[-1], channel.rule.slow_consumer)
+                made = Run(name, b"".join(encoded), encoded[-1], audience.slow_consumer)
                 for subscriber in list(audience.members):
                     subscriber.deliver(made)
 

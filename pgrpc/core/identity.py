@@ -39,3 +39,14 @@ class Identity:
 
 NOBODY = Identity()
 """Where the file asks for no identity: calls run as the role that the server connects as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for identities that come and go. Seconds.
+
+    notice: how long before its end a client is told. patience: how long a client that must log in may take.
+    """
+
+    notice: float
+    patience: float

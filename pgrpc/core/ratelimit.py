@@ -1,23 +1,67 @@
-"""A token bucket: so many a second on average, one second's worth at once.
+"""Token buckets: so many in a time on average, one time's worth at once; one bucket, or one for each of many.
 
-Owns the arithmetic. Must not know the clock: it is told the time, in seconds of any steady clock.
+Owns the arithmetic. Must not know the clock, nor who is counted: it is told the time, in seconds of any steady clock.
 """
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+MOST = 10_000
+"""How many buckets are kept, so that nobody can fill the memory by asking under many names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` in `seconds`."""
+
+    count: int
+    seconds: int = 1
 
 
 class TokenBucket:
     __slots__ = ("_filled_at", "_rate", "_tokens")
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: Rate) -> None:
         self._rate = rate
-        self._tokens = float(rate)
+        self._tokens = float(rate.count)
         self._filled_at: float | None = None
 
-    def take(self, now: float) -> float:
-        """0 where one may go now, and is counted; else the seconds until one may."""
+    def take(self, now: float, count: int = 1) -> float:
+        """0 where `count` may go now, and are counted; else the seconds until they may.
+
+        More than one time's worth goes when the bucket is full; then the next must wait for all of it.
+        """
+        most = self._rate.count
+        per_second = most / self._rate.seconds
         if self._filled_at is not None:
-            self._tokens = min(self._rate, self._tokens + (now - self._filled_at) * self._rate)
+            self._tokens = min(most, self._tokens + (now - self._filled_at) * per_second)
         self._filled_at = now
-        if self._tokens >= 1:
-            self._tokens -= 1
-            return 0
-        return (1 - self._tokens) / self._rate
+        missing = min(count, most) - self._tokens
+        if missing > 0:
+            return missing / per_second
+        self._tokens -= count
+        return 0
+
+
+class Rates:
+    """A bucket for each key. Beyond `most` the one that was used longest ago is forgotten: mostly it is full again."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._buckets: OrderedDict[int, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, key: Hashable, rate: Rate, now: float, count: int = 1) -> float:
+        """As TokenBucket.take, from the bucket of the key, which always comes with the same rate."""
+        short = hash(key)  # a key may hold what a client wrote, of any length
+        bucket = self._buckets.get(short)
+        if bucket is None:
+            if len(self._buckets) >= self._most:
+                self._buckets.popitem(last=False)
+            bucket = self._buckets[short] = TokenBucket(rate)
+        else:
+            self._buckets.move_to_end(short)
+        return bucket.take(now, count)

@@ -1,19 +1,33 @@
 """One client's protocol: text in -> effects out.
 
-Owns what a client may have at one time: its calls in flight, its batches, its subscriptions. Must not know
+Owns who the client is and what it may have at one time: its calls in flight, its batches, its rates. Must not know
 sockets, tasks or the database: it returns effects, in the order in which they must be performed, and is told
-what became of them through `complete`, `fail` and `subscribed`. It never raises for anything that a client sent.
+what became of them through `complete`, `fail`, `subscribed` and `logged_in`. It never raises for anything that a
+client sent.
 """
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from pgrpc.core import catalog, channels, effects, errors, identity, jsonrpc, jsontext, ratelimit, schemas
+from pgrpc.core import (
+    calls,
+    catalog,
+    channels,
+    effects,
+    errors,
+    identity,
+    jsonrpc,
+    jsontext,
+    protocol,
+    ratelimit,
+    schemas,
+    standing,
+    subscriptions,
+)
 
 
 class Limits(Protocol):
-    """Of one connection."""
+    """Of one connection; rates: of all connections of one "address" or "identity", for "calls" and the like."""
 
     @property
     def calls_in_flight(self) -> int: ...
@@ -23,14 +37,20 @@ class Limits(Protocol):
     def subscriptions(self) -> int: ...
     @property
     def calls_per_second(self) -> int | None: ...
+    @property
+    def rates(self) -> Mapping[tuple[str, str], ratelimit.Rate]: ...
 
 
 class Session:
-    """The protocol state of one connection."""
+    """The protocol state of one connection.
+
+    client: None where it must log in first. address: where it comes from, as far as rates are concerned.
+    rates: what counts for all connections. terms: None where there is no logging in.
+    """
 
     # An idle connection must cost little: whatever holds something is made on first use.
     __slots__ = (
-        "_bucket", "_catalog", "_channels", "_client", "_limits", "_pending", "_running", "_subscribed", "_waiting",
+        "_address", "_bucket", "_calls", "_catalog", "_channels", "_limits", "_rates", "_standing", "_subscriptions",
     )  # fmt: skip
 
     def __init__(
@@ -39,20 +59,21 @@ class Session:
         listed: channels.Channels,
         limits: Limits,
         client: identity.Identity | None = identity.NOBODY,
+        *,
+        address: str = "",
+        rates: ratelimit.Rates | None = None,
+        terms: identity.Terms | None = None,
     ) -> None:
-        """client: None is nobody yet, of whom nothing is taken."""
-        self._client = client
+        self._standing = standing.Standing(client, terms)
+        self._address = address
         self._catalog = functions
         self._channels = listed
         self._limits = limits
+        self._rates = rates
         rate = limits.calls_per_second
-        self._bucket = None if rate is None else ratelimit.TokenBucket(rate)
-        self._running: dict[effects.Ticket, None] | None = None
-        self._waiting: deque[effects.Execute] | None = None  # members of batches, while too many calls are in flight
-        self._subscribed: set[str] | None = None
-        self._pending: dict[effects.Ticket, tuple[dict[str, str], set[str]]] | None = (
-            None  # answers begun, channels awaited
-        )
+        self._bucket = None if rate is None else ratelimit.TokenBucket(ratelimit.Rate(rate))
+        self._calls = calls.Calls(limits.calls_in_flight)
+        self._subscriptions: subscriptions.Subscriptions | None = None
 
     def receive(self, data: str | bytes, now: float = 0.0) -> list[effects.Effect]:
         """What one message of the client leads to. now: seconds of a steady clock, for limits of rate."""
@@ -72,164 +93,185 @@ class Session:
     def call(self, ticket: effects.Ticket, method: str, params: catalog.Params, now: float) -> list[effects.Effect]:
         """A call that was asked for in the words of another protocol, which writes the answer: the ticket has no id.
 
-        Raises errors.RpcError where it is refused.
+        Raises errors.RpcError where it is refused; then `denial` has what the log is told.
         """
         self._count(now)
-        if self._client is None:
-            raise errors.Unauthenticated
-        return self._call(ticket, self._catalog.bind(method, params), self._client)
+        return self._call(ticket, method, params, now)
+
+    def listen(self, name: str, now: float, *, verbatim: bool = False) -> list[effects.Effect]:
+        """One channel, asked for in the words of another protocol: `Listened` will tell. verbatim: see channels.fault.
+
+        Raises Unauthenticated, RateLimited.
+        """
+        return self._on(effects.Listening(None, None, None), [name], now, verbatim=verbatim)
 
     def complete(self, ticket: effects.Ticket, text: str) -> list[effects.Effect]:
         """A call has returned this JSON text."""
-        self._running_done(ticket)
-        return [*self._reply(ticket, text), *self._next()]
+        return self._returned(ticket, text)
 
     def fail(self, ticket: effects.Ticket, error: errors.RpcError) -> list[effects.Effect]:
-        """A call has failed."""
-        self._running_done(ticket)
-        return [*self._refuse(ticket, error), *self._next()]
+        """A call, or a login, has failed."""
+        if self._standing.awaits(ticket):
+            return [*self._refuse(ticket, error), *self._standing.failed()]
+        return self._returned(ticket, error)
 
     def subscribed(self, ticket: effects.Ticket, results: dict[str, str]) -> list[effects.Effect]:
         """What became of each channel of a Subscribe: "ok", or the reason why not."""
-        assert self._pending is not None
-        answer, awaited = self._pending.pop(ticket)
-        answer |= results
-        # Not what an rpc.off of the meantime has given up.
-        live = [name for name in results if results[name] == "ok" and name in awaited]
-        if self._subscribed is None:
-            self._subscribed = set()
-        self._subscribed.update(live)
-        return self._reply(ticket, jsontext.dump(answer), live)
+        return self._take(self._subscriptions.took_effect(ticket, results)) if self._subscriptions else []
 
     def close(self) -> list[effects.Effect]:
         """The client is gone: what must be cancelled and given back."""
-        last: list[effects.Effect] = [effects.Cancel(ticket) for ticket in self._running or ()]
-        names = list(self._subscribed or ()) + [n for _, awaited in (self._pending or {}).values() for n in awaited]
-        if names:
+        last = self._calls.close()
+        if self._subscriptions is not None and (names := self._subscriptions.close()):
             last.append(effects.Unsubscribe(names))
-        self._waiting = None
+        self._subscriptions = None
+        self._standing.close()
         return last
 
     @property
     def client(self) -> identity.Identity | None:
-        return self._client
+        """Who the client is now."""
+        return self._standing.client
 
     @property
     def in_flight(self) -> int:
-        return len(self._running or ())
+        return self._calls.in_flight
 
     def _message(self, message: jsonrpc.Message, batch: effects.Batch | None, now: float) -> list[effects.Effect]:
         if isinstance(message, jsonrpc.Invalid):
             return self._refuse(effects.Ticket(message.id, None, batch), message.error)
         ticket = effects.Ticket(message.id, message.key, batch)
         try:
-            if message.method not in ("rpc.off", "$/cancelRequest"):  # they give back
-                self._count(now)
-            if self._client is None:
-                raise errors.Unauthenticated
+            match message.method:
+                case "rpc.off":  # this and cancelling give something back
+                    return self._off(ticket, protocol.names(message.params))
+                case "$/cancelRequest":
+                    return self._cancel(ticket, protocol.identifier(message.params))
+            self._count(now)
             match message.method:
                 case "rpc.on":
-                    return self._on(ticket, _names(message.params))
-                case "rpc.off":
-                    return self._off(ticket, _names(message.params))
-                case "$/cancelRequest":
-                    return self._cancel(ticket, message.params)
-            return self._call(ticket, self._catalog.bind(message.method, message.params), self._client)
+                    return self._on(ticket, protocol.names(message.params), now)
+                case "rpc.login":
+                    token = protocol.token(message.params)
+                    self._pace("logins", now)
+                    return self._standing.log_in(ticket, token)
+            return self._call(ticket, message.method, message.params, now)
         except errors.RpcError as error:
-            return self._refuse(ticket, error)
-
-    def _count(self, now: float) -> None:
-        wait = 0.0 if self._bucket is None else self._bucket.take(now)
-        if wait:
-            raise errors.RateLimited(round(wait, 3))
+            return [*denial(error), *self._refuse(ticket, error)]
 
     # Calls
 
-    def _call(self, ticket: effects.Ticket, call: catalog.Call, caller: identity.Identity) -> list[effects.Effect]:
-        limit = self._limits.calls_in_flight
-        execute = effects.Execute(ticket, call, caller)
-        if self._running is None:
-            self._running = {}
-        if len(self._running) < limit and not self._waiting:
-            self._running[ticket] = None
-            return [execute]
+    def _call(self, ticket: effects.Ticket, method: str, params: catalog.Params, now: float) -> list[effects.Effect]:
+        client = self._known()
+        self._pace("calls", now)
+        access = self._catalog.access(method)
+        if access.roles is not None and client.role not in access.roles:
+            raise _Denied(effects.Denied(f"method {method!r}", f"it is not for the role {client.role}"))
+        if access.rate is not None and self._rates is not None:
+            _pass(self._rates.take(("function", method, self._who(client)), access.rate, now))
+        execute = effects.Execute(ticket, self._catalog.bind(method, params), client)
         # Members of a batch wait their turn; but what waits is bounded too, by one batch.
-        if ticket.batch is not None and len(self._waiting or ()) < self._limits.batch:
-            if self._waiting is None:
-                self._waiting = deque()
-            self._waiting.append(execute)
-            return []
+        if self._calls.is_free or (ticket.batch is not None and self._calls.waiting < self._limits.batch):
+            return self._calls.start(execute)
+        limit = self._limits.calls_in_flight
         raise errors.LimitReached(f"{limit} calls of this connection are in flight already", limit)
 
-    def _running_done(self, ticket: effects.Ticket) -> None:
-        assert self._running is not None
-        del self._running[ticket]
+    def _returned(self, ticket: effects.Ticket, said: str | errors.RpcError) -> list[effects.Effect]:
+        started = self._calls.ended(ticket)
+        if self._subscriptions is not None and self._subscriptions.asks(ticket):
+            return [*self._take(self._subscriptions.told(ticket, said)), *self._logged_in(), *started]
+        done = self._reply(ticket, said) if isinstance(said, str) else self._refuse(ticket, said)
+        return [*done, *started]
 
-    def _next(self) -> list[effects.Effect]:
-        """The calls that may start now that one has ended."""
-        assert self._running is not None
-        started: list[effects.Effect] = []
-        while self._waiting and len(self._running) < self._limits.calls_in_flight:
-            execute = self._waiting.popleft()
-            self._running[execute.ticket] = None
-            started.append(execute)
-        return started
-
-    def _cancel(self, ticket: effects.Ticket, params: list[Any] | dict[str, Any]) -> list[effects.Effect]:
+    def _cancel(self, ticket: effects.Ticket, key: Any) -> list[effects.Effect]:
         """Every call of that id; one that has ended already, or never was, is no error (LSP 3.17, cancelRequest)."""
-        if not isinstance(params, dict) or "id" not in params:
-            raise errors.InvalidParams([errors.Fault("/id", "required", "is missing")])
-        key = params["id"]
-        done: list[effects.Effect] = [effects.Cancel(t) for t in self._running or () if _named(t, key)]
-        for execute in [e for e in self._waiting or () if _named(e.ticket, key)]:
-            assert self._waiting is not None
-            self._waiting.remove(execute)
-            done += self._refuse(execute.ticket, errors.Cancelled())
+        done, given_up = self._calls.cancel(key)
+        for waited in given_up:
+            done += self._refuse(waited, errors.Cancelled())
         return [*done, *self._reply(ticket, "true")]
 
     # Channels
 
-    def _on(self, ticket: effects.Ticket, names: list[str]) -> list[effects.Effect]:
-        """Answered when LISTEN has taken effect on every channel that may be had."""
-        answer: dict[str, str] = {}
-        rules: dict[str, channels.Rule] = {}
-        limit = self._limits.subscriptions
-        held = (self._subscribed or set()).union(*(awaited for _, awaited in (self._pending or {}).values()))
-        for name in names:
-            rule = self._channels.rule(name)
-            if isinstance(rule, str):
-                answer[name] = rule
-            elif name in (self._subscribed or ()):
-                answer[name] = "ok"
-            elif name not in held and len(held) >= limit:
-                answer[name] = f"this connection has reached its limit of {limit} subscriptions"
-            else:
-                answer[name] = ""  # keeps its place
-                rules[name] = rule
-                held.add(name)
-        if not rules:
-            return self._reply(ticket, jsontext.dump(answer))
-        if self._pending is None:
-            self._pending = {}
-        self._pending[ticket] = (answer, set(rules))
-        return [effects.Subscribe(ticket, rules)]
+    def _on(
+        self, ticket: effects.Ticket, names: list[str], now: float, *, verbatim: bool = False
+    ) -> list[effects.Effect]:
+        client = self._known()
+        self._pace("subscriptions", now, max(1, len(names)))
+        if self._subscriptions is None:
+            self._subscriptions = subscriptions.Subscriptions(self._channels, self._catalog, self._limits.subscriptions)
+        return self._take(self._subscriptions.on(ticket, names, client, verbatim=verbatim))
 
     def _off(self, ticket: effects.Ticket, names: list[str]) -> list[effects.Effect]:
-        answer = {}
-        gone = []
-        for name in dict.fromkeys(names):
-            awaited = [wanted for _, wanted in (self._pending or {}).values() if name in wanted]
-            if name in (self._subscribed or ()) or awaited:
-                answer[name] = "ok"
-                gone.append(name)
-                for wanted in awaited:
-                    wanted.discard(name)
-                if self._subscribed is not None:
-                    self._subscribed.discard(name)
-            else:
-                answer[name] = "not subscribed"
-        done: list[effects.Effect] = [effects.Unsubscribe(gone)] if gone else []
-        return [*done, *self._reply(ticket, jsontext.dump(answer))]
+        if self._subscriptions is None:
+            return self._reply(ticket, jsontext.dump(dict.fromkeys(names, subscriptions.NOT_SUBSCRIBED)))
+        answer, steps = self._subscriptions.off(names)
+        return [*self._take(steps), *self._reply(ticket, jsontext.dump(answer))]
+
+    def _take(self, steps: Sequence[subscriptions.Step]) -> list[effects.Effect]:
+        """Steps of the subscriptions, as effects: their questions are calls of this client's like any other."""
+        done: list[effects.Effect] = []
+        for step in steps:
+            match step:
+                case subscriptions.Answer(effects.Listening(), results, live):
+                    ((_, result),) = results.items()
+                    done.append(effects.Listened(result, result == channels.NOT_ALLOWED))
+                    done += [effects.Activate(live)] if live else []
+                case subscriptions.Answer(ticket, results, live):
+                    done += self._reply(ticket, jsontext.dump(results), live)
+                case effects.Execute():
+                    done += self._calls.start(step)
+                case _:
+                    done.append(step)
+        return done
+
+    # Who the client is
+
+    def begin(self, now: float) -> list[effects.Effect]:
+        """The connection is open. now: seconds since the epoch, as in `tick` and `logged_in`."""
+        return self._standing.begin(now)
+
+    def tick(self, now: float) -> list[effects.Effect]:
+        """Time has passed: identities end."""
+        return self._standing.tick(now)
+
+    def logged_in(self, ticket: effects.Ticket, client: identity.Identity, now: float) -> list[effects.Effect]:
+        """What a Login has found out. What the client hears and may not hear any more ends before it is answered."""
+        if not self._standing.awaits(ticket):
+            return []
+        done = self._standing.logged_in(client, now)
+        if self._subscriptions is not None:
+            done += self._take(self._subscriptions.renew(client))
+        return [*done, *self._logged_in()]
+
+    def _logged_in(self) -> list[effects.Effect]:
+        if self._subscriptions is not None and self._subscriptions.renewing:
+            return []
+        ticket = self._standing.answered()
+        return [] if ticket is None else self._reply(ticket, "true")
+
+    def _known(self) -> identity.Identity:
+        if self._standing.client is None:
+            raise errors.Unauthenticated("Not authenticated: there was no login, or the token has expired")
+        return self._standing.client
+
+    # Rates
+
+    def _count(self, now: float) -> None:
+        """One request of this connection. Raises RateLimited."""
+        if self._bucket is not None:
+            _pass(self._bucket.take(now))
+
+    def _who(self, client: identity.Identity | None) -> tuple[str, str]:
+        subject = None if client is None else client.subject
+        return ("address", self._address) if subject is None else ("subject", subject)
+
+    def _pace(self, kind: str, now: float, count: int = 1) -> None:
+        """Raises RateLimited."""
+        if self._limits.rates and self._rates is not None:
+            for scope, who in (("address", ("address", self._address)), ("identity", self._who(self._standing.client))):
+                rate = self._limits.rates.get((scope, kind))
+                if rate is not None:
+                    _pass(self._rates.take((scope, kind, who), rate, now, count))
 
     # Answers
 
@@ -256,30 +298,17 @@ class Session:
         return [*done, effects.Activate(live)] if live else done
 
 
-def _named(ticket: effects.Ticket, key: Any) -> bool:
-    """Whether a request goes by this id. 7 and "7" are different ids, and so are 1 and true."""
-    return ticket.id is not None and type(ticket.key) is type(key) and ticket.key == key
+class _Denied(errors.Forbidden):
+    def __init__(self, effect: effects.Denied) -> None:
+        super().__init__()
+        self.effect = effect
 
 
-def _names(params: list[Any] | dict[str, Any]) -> list[str]:
-    """The channels of rpc.on and rpc.off: ["a", "b"] or {"channels": ["a", "b"]}."""
-    at = ""
-    names: Any = params
-    if isinstance(params, dict):
-        at = "/channels"
-        if "channels" not in params:
-            raise errors.InvalidParams([errors.Fault(at, "required", "is missing")])
-        names = params["channels"]
-        unknown = [name for name in params if name != "channels"]
-        if unknown:
-            raise errors.InvalidParams(
-                [errors.Fault(errors.pointer([n]), "additionalProperties", "is not expected here") for n in unknown]
-            )
-    if not isinstance(names, list):
-        raise errors.InvalidParams([errors.Fault(at, "type", "must be array")])
-    faults = [
-        errors.Fault(f"{at}/{i}", "type", "must be string") for i, name in enumerate(names) if not isinstance(name, str)
-    ]
-    if faults:
-        raise errors.InvalidParams(faults)
-    return names
+def denial(error: errors.RpcError) -> list[effects.Effect]:
+    """What the log is told of a refusal."""
+    return [error.effect] if isinstance(error, _Denied) else []
+
+
+def _pass(wait: float) -> None:
+    if wait:
+        raise errors.RateLimited(round(wait, 3))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pgrpc import config, observe
-from pgrpc.core import catalog, channels, counts, errors, hub, identity, origins
+from pgrpc.core import catalog, channels, counts, errors, hub, identity, origins, ratelimit
 
 Submit = Callable[[catalog.Call, identity.Identity, Hashable, Callable[[str | errors.RpcError], None]], Any]
 """Make a call as somebody: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
@@ -50,6 +50,10 @@ class Context:
     auth: config.Auth | None = None
     authenticate: Authenticate | None = None
     """None, both, where nobody is asked who he is."""
+    terms: identity.Terms | None = None
+    """What holds for identities then."""
+    rates: ratelimit.Rates = field(default_factory=ratelimit.Rates)
+    """How often each client has asked lately."""
     sockets: set[Socket] = field(default_factory=set)
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False

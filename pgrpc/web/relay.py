@@ -5,69 +5,86 @@ the upgrade (refusals; the upgrade itself means that LISTEN is in effect) or by 
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from pgrpc.core import channels, errors, hub
-from pgrpc.web import socket
+from pgrpc.core import channels, effects, errors, hub, identity
+from pgrpc.web import context, sessions
 
 _PATIENCE = 5.0
-"""Seconds that LISTEN may take before the handshake is given up."""
+"""Seconds that `authorize` and LISTEN may take together before the handshake is given up."""
 
 
-class ListenSocket(socket.Socket):
+class ListenSocket(sessions.SessionSocket):
     form: hub.Form = staticmethod(hub.verbatim)
     token_in_address = True
+    verbatim = False
+    """Whether a name is a name and nothing else to these clients: channels.fault."""
+
+    def initialize(self, shared: context.Context) -> None:
+        super().initialize(shared)
+        self._listened: asyncio.Future[effects.Listened] | None = None
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         # Tornado would answer 400 with its own words; the channel's rules refuse what is not UTF-8.
         return value.decode("utf-8", "surrogateescape")
 
-    def rule(self, name: str) -> channels.Rule | str:
-        """The rule of the channel, or what follows its name in the refusal."""
-        rule = self.shared.channels.rule(name)
-        if isinstance(rule, str):
-            return "is not allowed" if rule == "not allowed" else f"is refused: {rule}"
-        return rule
+    def refusal(self, words: str) -> str:
+        """What follows the channel's name in the refusal."""
+        return "is not allowed" if words == channels.NOT_ALLOWED else f"is refused: {words}"
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         name: str = args[0]
-        rule = self.rule(name)
-        if isinstance(rule, str):
-            shown = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-            self._refuse(403, f"requested channel '{shown}' {rule}")
+        client = self.session.client or identity.NOBODY
+        rule = self.shared.channels.rule(name, client, verbatim=self.verbatim)
+        if isinstance(rule, channels.Refusal):
+            if rule.reason:
+                self._perform([effects.Denied(f"channel {name!r}", rule.reason)])
+            self._refuse_channel(name, rule.words)
             return
         if self.request.headers.get("Upgrade", "").lower() != "websocket":
             await super().get(*args, **kwargs)  # which refuses it; nothing has been done for it yet
             return
-        answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-        def answer(results: dict[str, str]) -> None:
-            if not answered.done():
-                answered.set_result(results[name])
-                # At once, so that no event is missed; the outbox keeps them until the handshake is done.
-                self.activate(name)
-
         try:
-            self.shared.hub.subscribe(self, {name: rule}, answer)
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    result = await answered
-            except TimeoutError:
-                result = "unavailable: the database does not answer"
-            if result == "ok":
+            self.begin()
+            found = await self._listen(name)
+            if found.result == "ok":
                 if self.refuse_if_stopping():  # which may have begun while LISTEN was on its way
                     return
                 await super().get(*args, **kwargs)  # returns when the socket is closed
+            elif found.refused:
+                self._refuse_channel(name, found.result)
             else:
                 self.set_header("Retry-After", "1")
-                self._refuse(503, result)
+                self._refuse(503, found.result)
+        except errors.RateLimited as error:
+            self.set_header("Retry-After", str(math.ceil(error.data["retry_after"])))
+            self._refuse(429, error.message)
         finally:
-            self.shared.hub.unsubscribe(self, (name,))
+            self._leave()
 
-    def activate(self, name: str) -> None:
-        """LISTEN is in effect: events flow from now on."""
-        self.shared.hub.activate(self, (name,))
+    async def _listen(self, name: str) -> effects.Listened:
+        """Raises RateLimited."""
+        loop = asyncio.get_running_loop()
+        self._listened = loop.create_future()
+        self._perform(self.session.listen(name, loop.time(), verbatim=self.verbatim))
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._listened
+        except TimeoutError:
+            return effects.Listened("unavailable: the database does not answer", refused=False)
+
+    def _perform_one(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Listened():
+                # Events flow at once, so that none is missed; the outbox keeps them until the handshake is done.
+                if self._listened is not None and not self._listened.done():
+                    self._listened.set_result(effect)
+            case effects.Ended():
+                self.end(errors.CloseCode.UNAUTHENTICATED, "this channel may not be heard any more")
+            case _:
+                super()._perform_one(effect)
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         """A listener's words are ignored, but for the life they show."""
@@ -81,6 +98,10 @@ class ListenSocket(socket.Socket):
     def gap_frame(self, names: list[str]) -> bytes:
         self.gap(names, "")
         return b""
+
+    def _refuse_channel(self, name: str, words: str) -> None:
+        shown = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+        self._refuse(403, f"requested channel '{shown}' {self.refusal(words)}")
 
     def _refuse(self, status: int, reason: str) -> None:
         self.set_status(status)

@@ -17,7 +17,7 @@ from tornado.web import Application, RedirectHandler
 
 from pgrpc import config, observe, tls
 from pgrpc.core import errors
-from pgrpc.web import context, dialects, edge, files, listening, pages, relay, routing, socket, tornado_fixes
+from pgrpc.web import context, dialects, edge, files, listening, pages, relay, routing, sessions, tornado_fixes
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -43,15 +43,15 @@ def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...
     at, at_front = re.escape(home), re.escape(front)
     names = "|".join(map(re.escape, pages.FILES))
     routes: list[tuple[Any, ...]] = [
-        (routing.Upgrade(at), socket.RpcSocket, own),  # some clients know no path
+        (routing.Upgrade(at), sessions.RpcSocket, own),  # some clients know no path
         *dialects.routes_before(shared),
-        (rf"{at}rpc", socket.RpcSocket, own),
+        (rf"{at}rpc", sessions.RpcSocket, own),
         (rf"{at}listen/([^/]*)", relay.ListenSocket, own),
         (rf"{at}health/live", pages.Live, own),
         (rf"{at}health/ready", pages.Ready, own),
         # All that the front page asks for is beside it, so that its addresses are relative.
         (at_front, pages.Front, own),
-        (rf"{at_front}rpc", socket.RpcSocket, own),
+        (rf"{at_front}rpc", sessions.RpcSocket, own),
         (rf"{at_front}surface\.json", pages.Surface, own),
         (rf"{at_front}({names})", pages.Static, own),
     ]

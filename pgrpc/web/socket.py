@@ -1,25 +1,21 @@
-"""WebSockets: what all of them have in common, and the JSON-RPC one.
+"""WebSockets: what all of them have in common.
 
-Owns the performing of a session's effects and the end of a connection. Must not know the protocol (core/session
-does), nor PostgreSQL. Nothing here waits for the database: a call's answer comes to a callback.
+Owns the handshake, who the client is by then, its limits, its life and its end. Must not know what a client may ask
+for.
 """
 
 import asyncio
 import contextlib
-from collections import deque
+import math
 from collections.abc import Awaitable, Sequence
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol
 
 from pgrpc import config, observe
-from pgrpc.core import effects, errors, frames, hub, identity, jsonrpc, session
+from pgrpc.core import errors, hub, identity
 from pgrpc.web import bearer, context, outbox, places, tornado_fixes
-
-_TURN = 16
-"""Frames of one client that are handled in a row: then the others get their turn."""
 
 
 class Socket(WebSocketHandler):
@@ -75,6 +71,9 @@ class Socket(WebSocketHandler):
             token = bearer.token(self.request, auth, address=self.token_in_address, listed=listed)
             if token is None and auth.anonymous_role is None and self.token_later:
                 return
+            if token is not None and (wait := self._pace_login()):
+                self._overloaded("this address logs in too often", 429, math.ceil(wait))
+                return
             self.identity = await self.authenticate(token)
             self.refuse_if_stopping()
         except bearer.CookieFromElsewhere:
@@ -85,6 +84,12 @@ class Socket(WebSocketHandler):
         except errors.Unavailable as error:
             self.set_header("Retry-After", "1")
             self._refuse_identity(503, error.message)
+
+    def _pace_login(self) -> float:
+        """A token at the handshake is a login as rpc.login is: the seconds until this address may have one more."""
+        rate = self.shared.limits.rates.get(("address", "logins"))
+        key = ("address", "logins", ("address", str(self.request.remote_ip)))
+        return 0 if rate is None else self.shared.rates.take(key, rate, asyncio.get_running_loop().time())
 
     async def authenticate(self, token: str | None) -> identity.Identity:
         """Who has this token and is at the other end. Raises errors.Unauthenticated, errors.Unavailable."""
@@ -125,10 +130,10 @@ class Socket(WebSocketHandler):
             self._overloaded("the server is stopping")
         return self.shared.stopping
 
-    def _overloaded(self, reason: str) -> None:
+    def _overloaded(self, reason: str, status: int = 503, retry_after: int = 10) -> None:
         self.shared.observe(observe.Overloaded(reason))
-        self.set_status(503)
-        self.set_header("Retry-After", "10")
+        self.set_status(status)
+        self.set_header("Retry-After", retry_after)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"{reason}; try again later\n")
 
@@ -192,7 +197,7 @@ class Socket(WebSocketHandler):
         self.close(int(code), reason)
 
     def gap(self, channels: Sequence[str], reason: str) -> None:
-        """Events of these channels may have been lost."""
+        """Events on these channels may have been lost."""
         raise NotImplementedError
 
     def gap_frame(self, channels: list[str]) -> bytes:
@@ -211,151 +216,3 @@ class Socket(WebSocketHandler):
         error = args[1]
         if isinstance(error, Exception) and not isinstance(error, WebSocketClosedError | HTTPError):
             self.shared.observe(observe.Bug("a socket", error))
-
-
-class Session(Protocol):
-    """A client's protocol: what each message, and the end of each call, leads to."""
-
-    def receive(self, data: str | bytes, now: float) -> list[effects.Effect]: ...
-    def complete(self, ticket: effects.Ticket, text: str) -> list[effects.Effect]: ...
-    def fail(self, ticket: effects.Ticket, error: errors.RpcError) -> list[effects.Effect]: ...
-    def close(self) -> list[effects.Effect]: ...
-
-
-class SessionSocket(Socket):
-    """A client with a session, whose calls are made."""
-
-    session: Session
-
-    def initialize(self, shared: context.Context) -> None:
-        super().initialize(shared)
-        self.session = self._session()
-        self._jobs: dict[effects.Ticket, Any] | None = None
-        self._asked: deque[effects.Effect] | None = None  # while effects are performed: those that are still to be
-        self._frames = 0
-
-    def _session(self) -> Session:
-        """Made once at first, and again when it is known who the client is."""
-        raise NotImplementedError
-
-    async def _identify(self, auth: config.Auth | None) -> None:
-        await super()._identify(auth)
-        self.session = self._session()
-
-    def end(self, code: errors.CloseCode, reason: str) -> None:
-        going_on = self._ended is None
-        super().end(code, reason)
-        if going_on:
-            self._perform(self.session.close())  # now, and not only when the client has answered the close frame
-
-    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
-        if self._ended is not None:
-            return None
-        try:
-            self._perform(self.session.receive(message, asyncio.get_running_loop().time()))
-        except Exception as error:  # whatever the client sent, this is our bug
-            self.shared.observe(observe.Bug("a session", error))
-            self.outbox.reply(frames.text(jsonrpc.error("null", errors.InternalError())))
-            self.end(errors.CloseCode.INTERNAL, "internal error")
-            return None
-        if self.outbox.replies > self.shared.limits.result_size:
-            return self.outbox.drained()  # a client that does not read its replies is not read from
-        self._alive = True
-        self._frames += 1
-        return asyncio.sleep(0) if self._frames % _TURN == 0 else None
-
-    def on_close(self) -> None:
-        super().on_close()
-        if self._ended is None:
-            self._perform(self.session.close())
-
-    def _perform(self, asked: list[effects.Effect]) -> None:
-        """Each effect, and before the next one whatever it leads to at once: of a long batch a refusal starts the next
-        call, which is refused as well. A loop, because recursion has an end.
-        """
-        if self._asked is not None:
-            self._asked.extendleft(reversed(asked))
-            return
-        self._asked = deque(asked)
-        try:
-            while self._asked:
-                self._perform_one(self._asked.popleft())
-        finally:
-            self._asked = None
-
-    def _perform_one(self, effect: effects.Effect) -> None:
-        match effect:
-            case effects.Send(text):
-                self.outbox.reply(frames.text(text))
-            case effects.Execute(ticket, call, caller):
-                if self._jobs is None:
-                    self._jobs = {}
-                self._jobs[ticket] = None
-                job = self.shared.submit(call, caller, self, partial(self._returned, ticket))
-                if ticket in self._jobs:  # otherwise it was answered at once
-                    self._jobs[ticket] = job
-            case effects.Cancel(ticket):
-                if self._jobs is not None and ticket in self._jobs:
-                    self.shared.cancel(self._jobs[ticket])
-
-    def _returned(self, ticket: effects.Ticket, result: str | errors.RpcError) -> None:
-        if self._jobs is not None:
-            self._jobs.pop(ticket, None)
-        if isinstance(result, str):
-            self._perform(self.session.complete(ticket, result))
-        else:
-            self._perform(self.session.fail(ticket, result))
-
-
-_RpcSession = session.Session  # in the class, `session` is something else
-
-
-class RpcSocket(SessionSocket):
-    """JSON-RPC 2.0."""
-
-    form = staticmethod(hub.event)
-    token_later = True
-    session: _RpcSession
-
-    def initialize(self, shared: context.Context) -> None:
-        super().initialize(shared)
-        self._login_by: asyncio.TimerHandle | None = None
-
-    def _session(self) -> _RpcSession:
-        return _RpcSession(self.shared.catalog, self.shared.channels, self.shared.limits, self.identity)
-
-    def open(self, *args: str, **kwargs: str) -> None:
-        super().open(*args, **kwargs)
-        if self.session.client is None and not self._gone:
-            patience = self.shared.limits.handshake_timeout
-            self._login_by = asyncio.get_running_loop().call_later(patience, self._not_logged_in)
-
-    def _not_logged_in(self) -> None:
-        if self.session.client is None:
-            self.end(errors.CloseCode.UNAUTHENTICATED, "no token came")
-
-    def on_close(self) -> None:
-        super().on_close()
-        if self._login_by is not None:
-            self._login_by.cancel()
-
-    def gap(self, channels: Sequence[str], reason: str) -> None:
-        self.outbox.reply(frames.text(hub.gap(channels, reason)))
-
-    def gap_frame(self, channels: list[str]) -> bytes:
-        self.shared.observe(observe.EventsDropped(str(self.request.remote_ip), channels))
-        return frames.text(hub.gap(channels, "this client was too slow: events were dropped"))
-
-    def _perform_one(self, effect: effects.Effect) -> None:
-        match effect:
-            case effects.Subscribe(ticket, rules):
-                self.shared.hub.subscribe(self, rules, partial(self._subscribed, ticket))
-            case effects.Activate(channels):
-                self.shared.hub.activate(self, channels)
-            case effects.Unsubscribe(channels):
-                self.shared.hub.unsubscribe(self, channels)
-            case _:
-                super()._perform_one(effect)
-
-    def _subscribed(self, ticket: effects.Ticket, results: dict[str, str]) -> None:
-        self._perform(self.session.subscribed(ticket, results))

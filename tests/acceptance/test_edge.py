@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.conftest import Database
-from tests.serving import PATIENCE, Server, serving
+from tests.serving import PATIENCE, Client, RpcError, Server, serving
 
 CHANNELS = "channels: {people: }\n"
 
@@ -82,6 +84,31 @@ class TestProxies:
             await asyncio.to_thread(
                 server.wait_for, "refused 198.51.100.7: pages of 'http://app.example' may not connect"
             )
+
+
+class TestLogins:
+    async def test_an_address_may_not_try_one_token_after_the_other(
+        self, embedded_database: Database, tmp_path: Path
+    ) -> None:
+        rest = (
+            "server: {port: 0, trusted_proxies: [127.0.0.1]}\n"
+            "auth: {secret: a-secret-of-the-tests-that-is-long-enough, roles: []}\n"
+            "limits: {rates: {address: {logins: 3/min}}}\n" + CHANNELS
+        )
+        with serving(tmp_path, embedded_database.dsn, rest) as server:
+            one, other = (
+                {"X_Forwarded_For": address, "Authorization": "Bearer a.b.c"}
+                for address in ("198.51.100.7", "198.51.100.8")
+            )
+            found = [await status(server, path, **one) for path in ("rpc", "", "listen/people", "rpc", "rpc")]
+            assert found == [401, 401, 401, 429, 429]
+            assert await status(server, X_Forwarded_For="198.51.100.7") == 101  # without one, to log in later
+            async with Client(server.address(), additional_headers={"X-Forwarded-For": "198.51.100.7"}) as client:
+                with pytest.raises(RpcError) as caught:
+                    await client.call("rpc.login", "a.b.c")
+                assert caught.value.code == -32005
+            assert await status(server, **other) == 401
+            await asyncio.to_thread(server.wait_for, "this address logs in too often")
 
 
 class TestOrigins:

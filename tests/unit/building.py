@@ -1,9 +1,10 @@
 """Owns what several unit tests build: types, routines and functions as the database would describe them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pgrpc.core import catalog, pgtypes, routines, schemas
+from pgrpc.core import catalog, channels, globs, identity, pgtypes, routines, schemas
 
 CALLERS = frozenset(("app",))
 """The roles that calls may run as."""
@@ -65,6 +66,22 @@ def function(
 
 def functions(listed: Mapping[str, catalog.Function]) -> catalog.Catalog:
     return catalog.Catalog(listed, listed)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One entry of the whitelist."""
+
+    name: str
+    payload: channels.Payload = "auto"
+    slow_consumer: channels.SlowConsumer = "close"
+    glob: globs.Syntax = "dots"
+    roles: frozenset[str] | None = None
+    authorize: str | None = None
+
+
+def somebody(role: str | None = None, expires: float | None = None, **claims: Any) -> identity.Identity:
+    return identity.Identity(role, claims, {}, expires)
 
 
 def nested(depth: int, innermost: Any) -> Any:

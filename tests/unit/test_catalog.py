@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core import catalog, errors
+from pgrpc.core import catalog, errors, ratelimit
 from tests.unit import building
 from tests.unit.building import argument, function, routine
 
@@ -373,3 +373,18 @@ def test_a_listed_method_is_unavailable_until_its_function_is_known() -> None:
         functions.bind("add", [1, 2])
     with pytest.raises(errors.MethodNotFound):
         functions.bind("sub", [1, 2])
+
+
+def test_who_may_call_and_how_often() -> None:
+    web = catalog.Access(frozenset({"web"}), ratelimit.Rate(10))
+    of = catalog.Catalog(["f", "g"], {}, {"f": web})
+    assert of.access("f") is web
+    assert of.access("g") == of.access("not listed") == catalog.Access(None, None)
+
+
+def test_whether_a_channel_may_be_heard_is_a_call() -> None:
+    of = catalog.Catalog([])
+    with pytest.raises(errors.Unavailable):
+        of.ask("may_listen", "room.7")
+    of.predicates = {"may_listen": function(routine(argument("channel", building.TEXT)))}
+    assert of.ask("may_listen", "room.7").arguments == '{"channel":"room.7"}'

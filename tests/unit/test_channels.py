@@ -1,26 +1,26 @@
 """Channels: which names can be heard, by which rule, and how payloads travel."""
 
-from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from pgrpc.core import channels, globs, jsontext
-
-
-@dataclass(frozen=True)
-class Entry:
-    name: str
-    payload: channels.Payload = "auto"
-    slow_consumer: channels.SlowConsumer = "close"
-    glob: globs.Syntax = "dots"
+from pgrpc.core import channels, claims, globs, identity, jsontext
+from tests.unit.building import Channel, somebody
 
 
 def listed(*names: str) -> channels.Channels:
-    return channels.Channels(Entry(name) for name in names)
+    return channels.Channels(Channel(name) for name in names)
 
 
-def rule_name(of: channels.Channels, name: str) -> str:
-    found = of.rule(name)
+def asked(of: channels.Channels, name: str, client: identity.Identity = identity.NOBODY, **how: Any) -> str | None:
+    """What the client is told; None where it may hear the channel."""
+    found = of.rule(name, client, **how)
+    return found.words if isinstance(found, channels.Refusal) else None
+
+
+def rule_name(of: channels.Channels, name: str, client: identity.Identity = identity.NOBODY) -> str:
+    found = of.rule(name, client)
     assert isinstance(found, channels.Rule)
     return found.name
 
@@ -37,7 +37,7 @@ def rule_name(of: channels.Channels, name: str) -> str:
         pytest.param("a*.b*.**c", ["a.b.c", "ax.by.z.c"], ["a.x.b.c", "a.b.", "a.bc"], id="several stars"),
         pytest.param("*x*", ["x", "axb", "xx"], ["a.x", "ab", "x.y"], id="stars around"),
         pytest.param(
-            "a+(b)?[c]{2}^$|\\*", ["a+(b)?[c]{2}^$|\\", "a+(b)?[c]{2}^$|\\d"], ["aab", "a"], id="metacharacters"
+            "a+(b)?[c]{{2}}^$|\\*", ["a+(b)?[c]{2}^$|\\", "a+(b)?[c]{2}^$|\\d"], ["aab", "a"], id="metacharacters"
         ),
         pytest.param("a.b", ["a.b"], ["axb", "a.b\n"], id="a dot is a dot"),
         pytest.param("a.*", ["a.b"], ["axb", "axbc"], id="a dot before a star"),
@@ -46,12 +46,12 @@ def rule_name(of: channels.Channels, name: str) -> str:
 )
 def test_names(entry: str, allowed: list[str], refused: list[str]) -> None:
     of = listed(entry)
-    assert [name for name in allowed if not isinstance(of.rule(name), channels.Rule)] == []
-    assert [name for name in refused if of.rule(name) != "not allowed"] == []
+    assert [name for name in allowed if asked(of, name)] == []
+    assert [name for name in refused if asked(of, name) != "not allowed"] == []
 
 
 def test_nothing_listed_nothing_heard() -> None:
-    assert listed().rule("a") == "not allowed"
+    assert asked(listed(), "a") == "not allowed"
 
 
 def test_exact_names_go_before_globs_and_globs_by_their_order() -> None:
@@ -63,9 +63,9 @@ def test_exact_names_go_before_globs_and_globs_by_their_order() -> None:
 
 
 def test_the_rule_is_that_of_the_entry() -> None:
-    of = channels.Channels([Entry("a", "json", "latest"), Entry("b.*", "text", "drop_oldest")])
-    assert of.rule("a") == channels.Rule("a", "json", "latest")
-    assert of.rule("b.1") == channels.Rule("b.*", "text", "drop_oldest")
+    of = channels.Channels([Channel("a", "json", "latest"), Channel("b.*", "text", "drop_oldest")])
+    assert of.rule("a", identity.NOBODY) == channels.Rule("a", "json", "latest")
+    assert of.rule("b.1", identity.NOBODY) == channels.Rule("b.*", "text", "drop_oldest")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_rule_is_that_of_the_entry() -> None:
 )
 def test_refused_whatever_is_listed(name: str, reason: str) -> None:
     assert channels.fault(name) == reason
-    assert listed("**", "*", name).rule(name) == reason
+    assert asked(listed("**", "*", name), name) == reason
 
 
 @pytest.mark.parametrize(
@@ -101,22 +101,131 @@ def test_can_be_heard(name: str) -> None:
 @pytest.mark.parametrize("name", ["room.*", "**", "rpc.gap", "$/x", "open", "error"])
 def test_a_name_that_is_nothing_else_to_the_client(name: str) -> None:
     assert channels.fault(name, verbatim=True) is None
-    assert isinstance(listed("**").rule(name, verbatim=True), channels.Rule)
+    assert asked(listed("**"), name, verbatim=True) is None
     for refused in ("", "a\0", "a\ud800", "a" * 64):
         assert channels.fault(refused, verbatim=True) == channels.fault(refused)
 
 
 def test_globs_of_each_dialect() -> None:
-    of = channels.Channels([Entry("a?[b]"), Entry("c?", glob="posix"), Entry("d*"), Entry("e", glob="posix")])
+    of = channels.Channels([Channel("a?[b]"), Channel("c?", glob="posix"), Channel("d*"), Channel("e", glob="posix")])
     assert of.globs == {"c?", "d*"}
-    assert [name for name in ("a?[b]", "c1", "d", "e") if not isinstance(of.rule(name), channels.Rule)] == []
-    assert [name for name in ("axb", "c?x", "c") if of.rule(name) != "not allowed"] == []
+    assert [name for name in ("a?[b]", "c1", "d", "e") if asked(of, name)] == []
+    assert [name for name in ("axb", "c?x", "c") if asked(of, name) != "not allowed"] == []
     with pytest.raises(globs.Malformed):
         listed_posix("[")
 
 
 def listed_posix(*names: str) -> channels.Channels:
-    return channels.Channels(Entry(name, glob="posix") for name in names)
+    return channels.Channels(Channel(name, glob="posix") for name in names)
+
+
+# Claims in names
+
+
+@pytest.mark.parametrize(
+    ("entry", "claims", "heard", "refused"),
+    [
+        pytest.param(
+            "user.{sub}", {"sub": "a"}, ["user.a"], ["user.b", "user.", "user.{sub}", "user.a.b", "user.aa"], id="claim"
+        ),
+        pytest.param(
+            "user.{sub}.*", {"sub": "a"}, ["user.a.b", "user.a."], ["user.a", "user.a.b.x", "user.b.a"], id="star"
+        ),
+        pytest.param("user.{sub}.**", {"sub": "a"}, ["user.a.b.x"], ["user.b.a.x", "user.a", "user.aa.b"], id="stars"),
+        pytest.param("{sub}", {"sub": "a|b(c)"}, ["a|b(c)"], ["a", "a|b(c", "ab"], id="marks of expressions"),
+        pytest.param("u.{sub}", {"sub": "[^x]"}, ["u.[^x]"], ["u.a"], id="marks of other globs"),
+        pytest.param("u.{sub}", {"sub": "\\1"}, ["u.\\1"], ["u.1"], id="a backslash"),
+        pytest.param("u.{sub}", {"sub": "{role}", "role": "x"}, ["u.{role}"], ["u.x"], id="braces mean nothing"),
+        pytest.param("u.{sub}", {"sub": 42}, ["u.42"], ["u.4"], id="a number"),
+        pytest.param("u.{sub}0", {"sub": "a"}, ["u.a0"], ["u.a", "u.00"], id="a digit after it"),
+        pytest.param("u.{sub}", {"sub": "a'b\n\"é"}, ["u.a'b\n\"é"], ["u.a"], id="quotes and newlines"),
+        pytest.param("u.{sub}", {"sub": "a" * 8000}, [], ["u." + "a" * 61], id="longer than names"),
+        pytest.param(
+            "org.{app.org}.{sub}.*",
+            {"app": {"org": "o"}, "sub": "s"},
+            ["org.o.s.x"],
+            ["org.s.o.x"],
+            id="two, one nested",
+        ),
+        pytest.param('{"https://x.y/c".id}', {"https://x.y/c": {"id": "i"}}, ["i"], ["https://x.y/c"], id="quoted"),
+        pytest.param("{sub}.{sub}", {"sub": "a"}, ["a.a"], ["a.b"], id="twice"),
+        pytest.param("**.{sub}.**", {"sub": "a"}, ["x.a.y", "b.x.a.y"], ["x.b.y", ".aa."], id="between stars"),
+        pytest.param("*{sub}", {"sub": "a"}, ["a", "ba"], ["ab", "b.a"], id="after a star"),
+        pytest.param("{{sub}}.*", {"sub": "a"}, ["{sub}.x"], ["a.x"], id="braces"),
+        pytest.param("a{{b}}", {}, ["a{b}"], ["a{{b}}", "ab"], id="braces in an exact name"),
+    ],
+)
+def test_claims_in_names(entry: str, claims: dict[str, Any], heard: list[str], refused: list[str]) -> None:
+    client = somebody(**claims)
+    of = listed(entry)
+    assert [name for name in heard if asked(of, name, client)] == []
+    assert [name for name in refused if asked(of, name, client) is None] == []
+
+
+WIDENING = ["", "*", "**", "a.b", ".", "a*", "\0", "a\0b", None, True, 1.5, Decimal("1"), [], ["a"], {}, {"a": "b"}]
+
+
+@pytest.mark.parametrize("value", WIDENING, ids=repr)
+@pytest.mark.parametrize("entry", ["user.{sub}", "user.{sub}.*", "user.{sub}.**", "{sub}", "**{sub}**"])
+def test_a_claim_cannot_widen_a_rule(entry: str, value: Any) -> None:
+    of = listed(entry)
+    names = ["user", "user.", "user..", "user.a", "user.a.b", "user.a.b.x", "user.b", "a", "user.None", "user.1", "."]
+    for client in (somebody(sub=value), somebody()):
+        assert [name for name in names if asked(of, name, client) is None] == []
+        refusal = of.rule("user.a", client)
+        assert isinstance(refusal, channels.Refusal)
+        assert refusal.reason == (
+            f"no entry of the file fits; for '{entry}' the token lacks a claim that can be part of a name"
+        )
+
+
+def test_nobody_hears_what_is_meant_for_somebody_else() -> None:
+    """Every subject against every name that is another's."""
+    of = listed("user.{sub}", "user.{sub}.*", "team.{team.id}.**")
+    subjects = ["a", "b", "ab", "a.b", "*", "a*", "", "1", "a\n", "A"]
+    for subject in subjects:
+        client = somebody(sub=subject, team={"id": subject})
+        for other in subjects:
+            if other != subject and claims.text({"sub": other}, ("sub",)):
+                names = [f"user.{other}", f"user.{other}.x", f"team.{other}.x", f"team.{other}.x.y"]
+                assert [name for name in names if asked(of, name, client) is None] == []
+
+
+def test_entries_with_claims_count_in_the_order_of_the_file_after_exact_names() -> None:
+    of = listed("user.{sub}", "user.*", "user.b")
+    assert of.globs == {"user.{sub}", "user.*"}
+    assert rule_name(of, "user.a", somebody(sub="a")) == "user.{sub}"
+    assert rule_name(of, "user.a", somebody(sub="x")) == "user.*"
+    assert rule_name(of, "user.b", somebody(sub="b")) == "user.b"
+
+
+def test_braces_are_letters_in_the_other_dialect() -> None:
+    of = listed_posix("user.{sub}", "x{*}")
+    assert rule_name(of, "user.{sub}") == "user.{sub}"
+    assert rule_name(of, "x{1}") == "x{*}"
+
+
+@pytest.mark.parametrize("entry", ["user.{", "user.}", "{}", "{a..b}", "{a}}", "{{a}", "{{{", "{.a}"])
+def test_braces_that_are_wrong(entry: str) -> None:
+    with pytest.raises(claims.Malformed):
+        listed(entry)
+
+
+# Roles
+
+
+def test_roles() -> None:
+    of = channels.Channels([Channel("a", roles=frozenset({"x", "y"})), Channel("b")])
+    assert asked(of, "a", somebody("x")) is None
+    assert asked(of, "b", somebody("z")) is None
+    assert of.rule("a", somebody("z")) == channels.Refusal("not allowed", "'a' is not for the role z")
+    assert asked(of, "a") == "not allowed"
+
+
+def test_the_first_entry_that_fits_decides_also_who_is_let_in() -> None:
+    of = channels.Channels([Channel("room.vip", roles=frozenset({"x"})), Channel("room.*")])
+    assert asked(of, "room.vip", somebody("z")) == "not allowed"
+    assert asked(of, "room.7", somebody("z")) is None
 
 
 AS_IT_IS = [
@@ -149,6 +258,6 @@ def test_payload(how: channels.Payload, as_it_is: list[str], as_text: list[str])
 
 
 def test_reserved_names() -> None:
-    listed = channels.Channels([Entry("**")], ["control"])
-    assert listed.rule("control") == "this name is reserved"
-    assert isinstance(listed.rule("controls"), channels.Rule)
+    of = channels.Channels([Channel("**")], ["control"])
+    assert asked(of, "control", verbatim=True) == "this name is reserved"
+    assert asked(of, "controls") is None

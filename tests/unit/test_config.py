@@ -322,7 +322,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 # Each fault at its place
 
 SECTIONS = "database, server, auth, limits, functions, channels, dialects"
-KNOWN = "known here: function, params, timeout, numbers, reset"
+KNOWN = "known here: function, params, timeout, numbers, reset, roles, rate"
 NAMES = "names that begin with rpc. or $/ belong to the protocol: choose another"
 DURATION = "must be a duration: 500ms, 10s, 2m, 1h or a plain number of seconds"
 SIZE = "must be a size: 64KiB, 1MiB, 512B, 10kB or a plain number of bytes"
@@ -340,7 +340,7 @@ QUOTE = "must be text, not a number: put it in quotes"
 TOO_LONG = "has 64 bytes in UTF-8; PostgreSQL's limit for a channel's name is 63"
 CLIENTS_OWN = ("open", "close", "error", "max_reconnects_reached")
 ON_OFF = "must be true, false or a mapping (key: value)"
-UNHEARD = "this channel is not listed below channels: list it there, or name another"
+UNHEARD = "this channel is not listed below channels, or not for everyone: list it there, or name another"
 TWICE = "given twice, first in line"
 LONG_NAME = "é" * 32
 DSN_MISSING = "is missing: write for example dsn: ${DATABASE_URL}"
@@ -435,7 +435,7 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("functions: [add]\n", "2:1: functions: must be a mapping (key: value), not a list"),
         ("functions:\n  f: g\n", "3:3: functions.f: must be a mapping (key: value), not text"),
         ("functions:\n  f:\n    timeuot: 1s\n", '4:5: functions.f.timeuot: unknown key; did you mean "timeout"?'),
-        ("functions:\n  f:\n    roles: 1\n", f"4:5: functions.f.roles: unknown key; {KNOWN}"),
+        ("functions:\n  f:\n    x: 1\n", f"4:5: functions.f.x: unknown key; {KNOWN}"),
         ("functions:\n  f:\n    timeout: soon\n", f"4:5: functions.f.timeout: {DURATION}"),
         ("functions:\n  f:\n    timeout: 1:30\n", f"4:5: functions.f.timeout: {DURATION}"),
         ("functions:\n  f:\n    timeout: -1s\n", f"4:5: functions.f.timeout: {DURATION}"),

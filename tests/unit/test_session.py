@@ -1,16 +1,16 @@
 """One client's protocol: what each message leads to, what a client may have at one time, and in which order."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import pytest
 
-from pgrpc.core import catalog, channels, effects, errors, globs, hub, session
+from pgrpc.core import catalog, channels, effects, errors, hub, identity, ratelimit, session
 from tests.unit import building
-from tests.unit.building import argument, routine
+from tests.unit.building import Channel, argument, routine, somebody
 
 ADD = routine(argument("a"), argument("b"))
 
@@ -21,19 +21,12 @@ class Limits:
     batch: int = 100
     subscriptions: int = 128
     calls_per_second: int | None = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    name: str
-    payload: channels.Payload = "auto"
-    slow_consumer: channels.SlowConsumer = "close"
-    glob: globs.Syntax = "dots"
+    rates: Mapping[tuple[str, str], ratelimit.Rate] = field(default_factory=dict)
 
 
 def make(**limits: Any) -> session.Session:
     functions = building.functions({"add": building.function(ADD), "sub": building.function(ADD)})
-    return session.Session(functions, channels.Channels([Entry("people"), Entry("room.*")]), Limits(**limits))
+    return session.Session(functions, channels.Channels([Channel("people"), Channel("room.*")]), Limits(**limits))
 
 
 @pytest.fixture
@@ -419,7 +412,8 @@ def test_subscribing(client: session.Session, params: Any) -> None:
 
 def test_a_reason_for_each_channel_in_the_order_asked(client: session.Session) -> None:
     names = ["secret", "room.1", "room.*", "people", "rpc.x", "room.1", "", "a" * 64]
-    (wanted,) = receive(client, request("rpc.on", names, id=1))
+    denied, wanted = receive(client, request("rpc.on", names, id=1))
+    assert denied == effects.Denied("channel 'secret'", "no entry of the file fits")
     assert isinstance(wanted, effects.Subscribe)
     assert list(wanted.rules) == ["room.1", "people"]
     send, activate = client.subscribed(wanted.ticket, {"room.1": "unavailable", "people": "ok"})
@@ -437,9 +431,9 @@ def test_a_reason_for_each_channel_in_the_order_asked(client: session.Session) -
 
 @pytest.mark.parametrize("names", [[], ["secret"], ["secret", "secret"]], ids=repr)
 def test_nothing_to_wait_for(client: session.Session, names: list[str]) -> None:
-    done = receive(client, request("rpc.on", names, id=1))
-    assert len(done) == 1
-    assert result(done) == dict.fromkeys(names, "not allowed")
+    *denied, send = receive(client, request("rpc.on", names, id=1))
+    assert len(denied) == len(set(names))
+    assert result([send]) == dict.fromkeys(names, "not allowed")
 
 
 def test_what_was_refused_is_not_subscribed(client: session.Session) -> None:
@@ -538,6 +532,333 @@ def test_params_that_do_not_fit(client: session.Session, method: str, params: An
     assert len(done) == 1
     assert code(done) == (-32602, 7)
     assert [(fault["path"], fault["rule"]) for fault in sent(done)["error"]["data"]] == faults
+
+
+# Who the client is
+
+ANN, BOB = somebody("web", expires=1000.0, sub="ann"), somebody("web", expires=2000.0, sub="bob")
+ANON = somebody("anon")
+TERMS = identity.Terms(notice=60, patience=10)
+LISTED = [
+    Channel("people"),
+    Channel("user.{sub}"),
+    Channel("shut", roles=frozenset({"web"})),
+    Channel("room.*", authorize="may_listen"),
+]
+
+
+def identified(client: identity.Identity | None = ANN, **limits: Any) -> session.Session:
+    """A session where clients have identities; it began at 0."""
+    both = frozenset({"web"})
+    access = {"sub": catalog.Access(both), "slow": catalog.Access(rate=ratelimit.Rate(1))}
+    known = {name: building.function(ADD) for name in ("add", "sub", "slow")}
+    functions = catalog.Catalog(known, known, access)
+    functions.predicates = {"may_listen": building.function(routine(argument("channel", building.TEXT)))}
+    made = session.Session(
+        functions,
+        channels.Channels(LISTED),
+        Limits(**limits),
+        client,
+        address="10.0.0.1",
+        rates=ratelimit.Rates(),
+        terms=TERMS,
+    )
+    made.begin(0.0)
+    return made
+
+
+def logging_in(client: session.Session, token: str = "t") -> effects.Ticket:
+    (login,) = receive(client, request("rpc.login", {"token": token}, id="in"))
+    assert isinstance(login, effects.Login)
+    assert login.token == token
+    return login.ticket
+
+
+def questions(done: Sequence[effects.Effect]) -> list[effects.Ticket]:
+    return [effect.ticket for effect in done if isinstance(effect, effects.Execute) and effect.ticket.id is None]
+
+
+def hearing(client: session.Session, *names: str) -> None:
+    """Subscribed to these, all questions answered by yes."""
+    done = receive(client, request("rpc.on", list(names), id=1))
+    for question in questions(done):
+        done = client.complete(question, "true")
+    (wanted,) = [effect for effect in done if isinstance(effect, effects.Subscribe)]
+    assert result(client.subscribed(wanted.ticket, dict.fromkeys(wanted.rules, "ok"))) == dict.fromkeys(names, "ok")
+
+
+def test_a_call_is_made_as_whoever_the_client_was_when_it_came() -> None:
+    client = identified(calls_in_flight=1)
+    first, _ = client.receive(json.dumps([request(id=1), request(id=2)])), logging_in(client)
+    (one,) = first
+    assert isinstance(one, effects.Execute)
+    assert one.caller is ANN
+    client.logged_in(logging_ticket(client), BOB, 0.0)
+    assert client.client is BOB
+    (two,) = client.complete(one.ticket, "3")
+    assert isinstance(two, effects.Execute)
+    assert two.caller is ANN
+    client.complete(two.ticket, "3")
+    (three,) = receive(client, request(id=3))
+    assert isinstance(three, effects.Execute)
+    assert three.caller is BOB
+
+
+def logging_ticket(client: session.Session) -> effects.Ticket:
+    """Of the login that is on its way."""
+    login = client._standing._login
+    assert login is not None
+    return login.ticket
+
+
+def test_roles() -> None:
+    client = identified(ANON)
+    denied, *done = receive(client, request("sub", ["not", "looked at"], id=7))
+    assert denied == effects.Denied("method 'sub'", "it is not for the role anon")
+    assert code(done) == (-32003, 7)
+    assert sent(done)["error"]["message"] == "Not allowed"
+    assert executed(receive(identified(ANN), request("sub", id=7)))
+
+
+def test_what_is_not_listed_is_not_found_whatever_the_role() -> None:
+    assert code(receive(identified(ANON), request("mul", id=7))) == (-32601, 7)
+
+
+def test_before_a_login_nothing_is_taken() -> None:
+    client = identified(None)
+    for method, params in (("add", [1, 2]), ("mul", []), ("rpc.on", ["people"])):
+        assert code(receive(client, request(method, params, id=7))) == (-32004, 7)
+    assert result(receive(client, request("rpc.off", ["people"], id=7))) == {"people": "not subscribed"}
+    with pytest.raises(errors.Unauthenticated):
+        client.listen("people", 0.0)
+    assert result(client.logged_in(logging_in(client), ANN, 0.0)) is True
+    assert executed(receive(client, request(id=7)))
+
+
+def test_a_login_that_fails() -> None:
+    client = identified()
+    done = client.fail(logging_in(client), errors.Unauthenticated("the token expired 5 s ago"))
+    assert code(done) == (-32004, "in")
+    assert executed(receive(client, request(id=7)))
+    logging_in(client)
+
+
+@pytest.mark.parametrize("params", [{}, {"token": 1}, [], ["a", "b"]], ids=repr)
+def test_a_login_without_a_token(params: Any) -> None:
+    assert code(receive(identified(), request("rpc.login", params, id=7))) == (-32602, 7)
+
+
+def test_nobody_logs_in_where_nobody_has_an_identity(client: session.Session) -> None:
+    assert client.begin(0.0) == client.tick(1e12) == []
+    done = receive(client, request("rpc.login", ["t"], id=7))
+    assert code(done) == (-32601, 7)
+    assert "nobody logs in here" in sent(done)["error"]["message"]
+
+
+def test_one_login_at_a_time() -> None:
+    client = identified()
+    logging_in(client)
+    assert code(receive(client, request("rpc.login", ["t"], id=7))) == (-32006, 7)
+
+
+def test_a_login_ends_what_the_new_one_may_not_hear_before_it_is_answered() -> None:
+    client = identified()
+    hearing(client, "people", "user.ann", "shut")
+    done = client.logged_in(logging_in(client), BOB, 0.0)
+    assert [effect for effect in done if not isinstance(effect, effects.Wake | effects.Denied)] == [
+        effects.Unsubscribe(["user.ann"]),
+        effects.Ended(["user.ann"], "not allowed"),
+        effects.Send('{"jsonrpc":"2.0","result":true,"id":"in"}'),
+    ]
+    assert result(receive(client, request("rpc.on", ["people", "shut"], id=2))) == {"people": "ok", "shut": "ok"}
+
+
+def test_a_login_is_answered_when_the_last_question_is() -> None:
+    client = identified()
+    hearing(client, "room.1", "room.2")
+    done = client.logged_in(logging_in(client), BOB, 0.0)
+    one, other = questions(done)
+    assert client.complete(one, "true") == []
+    done = client.fail(other, errors.DatabaseRefused({"sqlstate": "P0001"}))
+    assert done[1:] == [
+        effects.Unsubscribe(["room.2"]),
+        effects.Ended(["room.2"], "not allowed"),
+        effects.Send('{"jsonrpc":"2.0","result":true,"id":"in"}'),
+    ]
+
+
+def test_questions_are_calls_in_flight_and_wait_their_turn() -> None:
+    client = identified(calls_in_flight=2)
+    (call,) = executed(receive(client, request(id=7)))
+    done = receive(client, request("rpc.on", ["room.1", "room.2", "room.3"], id=1))
+    (first,) = questions(done)
+    assert client.in_flight == 2
+    (second,) = questions(client.complete(first, "true"))
+    (third,) = questions(client.complete(call, "3"))
+    client.complete(second, "true")
+    (wanted,) = client.complete(third, "false")[1:]
+    assert isinstance(wanted, effects.Subscribe)
+    assert list(wanted.rules) == ["room.1", "room.2"]
+
+
+def test_the_end_of_an_identity_with_an_anonymous_role() -> None:
+    client = identified()
+    hearing(client, "people", "shut")
+    assert client.tick(940.0) == [effects.Expiring(60), effects.Wake(1000.0)]
+    (login,) = client.tick(1000.0)
+    assert isinstance(login, effects.Login)
+    assert login.token is None
+    assert code(receive(client, request(id=7))) == (-32004, 7)
+    done = client.logged_in(login.ticket, ANON, 1000.0)
+    assert done[1:] == [effects.Unsubscribe(["shut"]), effects.Ended(["shut"], "not allowed")]
+    (execute,) = receive(client, request(id=8))
+    assert isinstance(execute, effects.Execute)
+    assert execute.caller is ANON
+
+
+def test_the_end_of_an_identity_without_an_anonymous_role() -> None:
+    client = identified()
+    (login,) = client.tick(1000.0)
+    assert isinstance(login, effects.Login)
+    (close,) = client.fail(login.ticket, errors.Unauthenticated("a token is needed"))
+    assert isinstance(close, effects.Close)
+    assert close.code == errors.CloseCode.UNAUTHENTICATED
+
+
+def test_a_call_that_waits_when_its_identity_ends_is_made() -> None:
+    client = identified(calls_in_flight=1)
+    (one,) = executed(receive(client, request(id=1), request(id=2)))
+    client.tick(1000.0)
+    (two,) = client.complete(one, "3")
+    assert isinstance(two, effects.Execute)
+    assert two.caller is ANN
+
+
+def test_after_the_end_a_login_is_told_to_nobody() -> None:
+    client = identified()
+    hearing(client, "people")
+    ticket = logging_in(client)
+    client.close()
+    assert client.logged_in(ticket, BOB, 0.0) == []
+    assert client.close() == []
+    assert client.subscribed(ticket, {"people": "ok"}) == []
+
+
+def test_after_the_end_the_answer_to_a_question_leads_nowhere() -> None:
+    client = identified()
+    (question,) = questions(receive(client, request("rpc.on", ["room.1"], id=1)))
+    assert client.close() == [effects.Cancel(question), effects.Unsubscribe(["room.1"])]
+    assert client.complete(question, "true") == []
+
+
+# One channel for another protocol
+
+
+def test_listening() -> None:
+    client = identified()
+    (wanted,) = client.listen("user.ann", 0.0)
+    assert isinstance(wanted, effects.Subscribe)
+    assert client.subscribed(wanted.ticket, {"user.ann": "ok"}) == [
+        effects.Listened("ok", refused=False),
+        effects.Activate(["user.ann"]),
+    ]
+    assert client.close() == [effects.Unsubscribe(["user.ann"])]
+
+
+def test_listening_to_what_may_not_or_cannot_be_heard() -> None:
+    client = identified()
+    assert client.listen("user.bob", 0.0)[1:] == [effects.Listened("not allowed", refused=True)]
+    assert client.listen("error", 0.0) == [effects.Listened("this name is reserved", refused=False)]
+    (wanted,) = client.listen("people", 0.0)
+    assert isinstance(wanted, effects.Subscribe)
+    assert client.subscribed(wanted.ticket, {"people": "away"}) == [effects.Listened("away", refused=False)]
+    (question,) = questions(client.listen("room.1", 0.0))
+    assert client.complete(question, "false")[1:] == [effects.Listened("not allowed", refused=True)]
+
+
+def test_listening_to_a_name_that_is_nothing_else() -> None:
+    made = session.Session(building.functions({}), channels.Channels([Channel("**")]), Limits())
+    (wanted,) = made.listen("error", 0.0, verbatim=True)
+    assert isinstance(wanted, effects.Subscribe)
+
+
+# Rates
+
+
+def limited(**rates: ratelimit.Rate) -> dict[tuple[str, str], ratelimit.Rate]:
+    """address_calls=... and the like."""
+    return {(name.partition("_")[0], name.partition("_")[2]): rate for name, rate in rates.items()}
+
+
+def pair(one: identity.Identity, other: identity.Identity, **rates: ratelimit.Rate) -> list[session.Session]:
+    """Two connections from one address, which share what they have asked."""
+    shared = ratelimit.Rates()
+    functions = building.functions({"add": building.function(ADD)})
+    limits = Limits(rates=limited(**rates))
+    listed = channels.Channels([Channel("people")])
+    return [
+        session.Session(functions, listed, limits, client, address="10.0.0.1", rates=shared, terms=TERMS)
+        for client in (one, other)
+    ]
+
+
+def asking(client: session.Session, method: str, params: Any) -> int | None:
+    """The code of the refusal, or None."""
+    done = client.receive(json.dumps(request(method, params, id=1)), 10.0)
+    told = [json.loads(effect.text) for effect in done if isinstance(effect, effects.Send)]
+    return told[0].get("error", {}).get("code") if told else None
+
+
+ASKED = [("add", [1, 2], "calls"), ("rpc.on", ["people"], "subscriptions"), ("rpc.login", ["t"], "logins")]
+
+
+@pytest.mark.parametrize(("method", "params", "kind"), ASKED, ids=[kind for *_, kind in ASKED])
+def test_rates_of_one_identity(method: str, params: Any, kind: str) -> None:
+    one, other = pair(ANN, ANN, **{f"identity_{kind}": ratelimit.Rate(1)})
+    assert asking(one, method, params) is None
+    assert asking(other, method, params) == -32005
+    one, other = pair(ANN, BOB, **{f"identity_{kind}": ratelimit.Rate(1)})
+    assert asking(one, method, params) is None
+    assert asking(other, method, params) is None
+    for others_method, others_params, _ in (ask for ask in ASKED if ask[2] != kind):
+        assert asking(one, others_method, others_params) is None
+
+
+def test_who_has_no_subject_is_one_with_all_others_of_the_address() -> None:
+    one, other = pair(ANON, somebody("web"), identity_calls=ratelimit.Rate(1))
+    assert asking(one, "add", [1, 2]) is None
+    assert asking(other, "add", [1, 2]) == -32005
+
+
+def test_a_subject_that_is_called_like_an_address_is_another() -> None:
+    one, other = pair(ANON, somebody("web", sub="10.0.0.1"), identity_calls=ratelimit.Rate(1))
+    assert asking(one, "add", [1, 2]) is None
+    assert asking(other, "add", [1, 2]) is None
+
+
+def test_rates_of_one_address() -> None:
+    one, other = pair(ANN, BOB, address_calls=ratelimit.Rate(1))
+    assert asking(one, "add", [1, 2]) is None
+    assert asking(other, "add", [1, 2]) == -32005
+
+
+def test_each_channel_counts_and_one_that_is_told_to_wait_is_told_how_long() -> None:
+    client = identified(rates=limited(identity_subscriptions=ratelimit.Rate(3, 60)))
+    text = json.dumps(request("rpc.on", ["a", "b"], id=1))
+    assert "result" in sent(client.receive(text, 10.0))
+    assert sent(client.receive(text, 10.0))["error"]["data"] == {"retry_after": 20.0}
+    client.listen("a", 10.0)
+    with pytest.raises(errors.RateLimited):
+        client.listen("a", 10.0)
+
+
+def test_the_rate_of_a_function() -> None:
+    client = identified()
+    text = json.dumps(request("slow", id=1))
+    assert executed(client.receive(text, 10.0))
+    assert code(client.receive(text, 10.0)) == (-32005, 1)
+    assert executed(client.receive(json.dumps(request("add", id=2)), 10.0))
+    assert executed(client.receive(text, 11.0))
 
 
 # The end
@@ -644,7 +965,7 @@ def test_what_is_heard_in_the_end(methods: list[str], hears: bool, batch: bool, 
 
 def test_of_nobody_nothing_is_taken() -> None:
     functions = building.functions({"add": building.function(ADD)})
-    nobody = session.Session(functions, channels.Channels([Entry("people")]), Limits(), None)
+    nobody = session.Session(functions, channels.Channels([Channel("people")]), Limits(), None)
     assert nobody.client is None
     assert code(receive(nobody, request(id=1))) == (-32004, 1)
     assert code(receive(nobody, request("rpc.on", ["people"], id=2))) == (-32004, 2)

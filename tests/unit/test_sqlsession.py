@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core import channels, effects, errors, session, sqlsession
+from pgrpc.core import catalog, channels, effects, errors, sqlsession
 from tests.unit import building
 from tests.unit.building import argument, routine
 from tests.unit.test_session import Limits
@@ -15,9 +15,8 @@ SERIES = building.function(routine(argument("n"), returns_set=True))
 
 def make(waiting: int = 3, **limits: Any) -> sqlsession.SqlSession:
     functions = building.functions({"add": ADD, "series": SERIES})
-    return sqlsession.SqlSession(
-        session.Session(functions, channels.Channels([]), Limits(**limits)), functions, waiting
-    )
+    limits = {"calls_in_flight": waiting, **limits}
+    return sqlsession.SqlSession(functions, channels.Channels([]), Limits(**limits))
 
 
 @pytest.fixture
@@ -90,8 +89,8 @@ def test_a_failed_call_is_answered_with_its_error(client: sqlsession.SqlSession)
 def test_a_function_that_is_not_known_yet_is_unavailable() -> None:
     functions = building.functions({})
     functions = type(functions)(["add"])
-    calls = session.Session(functions, channels.Channels([]), Limits())
-    assert refused(sqlsession.SqlSession(calls, functions, 1).receive("select add(1)"))["code"] == -32001
+    made = sqlsession.SqlSession(functions, channels.Channels([]), Limits())
+    assert refused(made.receive("select add(1)"))["code"] == -32001
 
 
 # Order
@@ -156,3 +155,24 @@ def test_a_result_that_is_nested_too_deep_to_be_cut_is_an_error(client: sqlsessi
     first, second = rows(answer)
     assert first == '{"series": 1}'
     assert json.loads(second)["error"]["data"] == {"sqlstate": "54001", "message": "the result is nested too deep"}
+
+
+def test_who_may_not_call_a_function_is_refused_and_the_log_is_told() -> None:
+    access = {"add": catalog.Access(frozenset({"web"}))}
+    functions = catalog.Catalog(["add"], {"add": ADD}, access)
+    made = sqlsession.SqlSession(functions, channels.Channels([]), Limits(), building.somebody("anon"))
+    denied, send = made.receive("select add(1, 2)")
+    assert denied == effects.Denied("method 'add'", "it is not for the role anon")
+    assert refused([send])["code"] == -32003
+
+
+def test_a_question_about_the_channel_is_none_of_the_statements() -> None:
+    functions = building.functions({"add": ADD})
+    functions.predicates = {"ask": building.function(routine(argument("channel", building.TEXT)))}
+    listed = channels.Channels([building.Channel("c", authorize="ask"), building.Channel("d", authorize="ask")])
+    made = sqlsession.SqlSession(functions, listed, Limits())
+    one, other = executed(made.listen("c", 0.0)), executed(made.listen("d", 0.0))
+    statement = executed(made.receive("select add(1, 2)"))
+    assert [type(effect) for effect in made.complete(one.ticket, "true")] == [effects.Subscribe]
+    assert [type(effect) for effect in made.fail(other.ticket, errors.Timeout(1))] == [effects.Denied, effects.Listened]
+    assert [type(effect) for effect in made.complete(statement.ticket, "3")] == [effects.SendRows]

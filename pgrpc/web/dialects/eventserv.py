@@ -14,7 +14,6 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import HTTPError
 
 from pgrpc import config
-from pgrpc.core import channels
 from pgrpc.web import context, pages, relay
 
 _FAILED = frozenset((400, 405, 426))
@@ -43,12 +42,15 @@ def routes(shared: context.Context, dialect: config.Eventserv) -> list[tuple[Any
 
 class ListenSocket(relay.ListenSocket):
     ping_data = b"ping"
+    verbatim = True
 
-    def rule(self, name: str) -> channels.Rule | str:
-        if not name or "/" in name:  # written as %2F: there, a path is matched once it is decoded
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        if not args[0] or "/" in args[0]:  # written as %2F: there, a path is matched once it is decoded
             raise HTTPError(404)
-        rule = self.shared.channels.rule(name, verbatim=True)
-        return "is not allowed" if isinstance(rule, str) else rule
+        await super().get(*args, **kwargs)
+
+    def refusal(self, words: str) -> str:
+        return "is not allowed"
 
     def finish(self, chunk: Any = None) -> Any:
         if self.get_status() in _FAILED:

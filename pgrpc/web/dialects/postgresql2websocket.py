@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from pgrpc import config
-from pgrpc.core import channels, effects, frames, session, sqlsession
-from pgrpc.web import context, relay, routing, socket
+from pgrpc.core import effects, frames, sqlsession
+from pgrpc.web import context, relay, routing, sessions
 
 _SLICE = 64 * 1024
 """Bytes of rows that are made in a row: then the others get their turn."""
@@ -21,25 +21,21 @@ def routes(shared: context.Context, dialect: config.Postgresql2websocket) -> lis
     return [(path, Channel, {"shared": shared})]
 
 
-class Channel(relay.ListenSocket, socket.SessionSocket):
+class Channel(relay.ListenSocket):
+    make = sqlsession.SqlSession
     session: sqlsession.SqlSession
+    verbatim = True
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)
         self._rows: Iterator[str] | None = None
         self._room: asyncio.Future[None] | None = None
 
-    def _session(self) -> sqlsession.SqlSession:
-        shared = self.shared
-        calls = session.Session(shared.catalog, shared.channels, shared.limits, self.identity)
-        return sqlsession.SqlSession(calls, shared.catalog, shared.limits.calls_in_flight)
-
-    def rule(self, name: str) -> channels.Rule | str:
-        rule = self.shared.channels.rule(name, verbatim=True)
-        return "is not allowed" if isinstance(rule, str) else rule
+    def refusal(self, words: str) -> str:
+        return "is not allowed"
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
-        pause = socket.SessionSocket.on_message(self, message)
+        pause = sessions.SessionSocket.on_message(self, message)
         return self._until_room(pause) if self.session.is_full else pause
 
     async def _until_room(self, pause: Awaitable[None] | None) -> None:

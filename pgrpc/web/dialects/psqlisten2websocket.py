@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pgrpc import config, observe
-from pgrpc.core import channels, hub, jsontext
+from pgrpc.core import channels, hub, identity, jsontext
 from pgrpc.web import context, relay
 
 _AGAIN = 0.2
@@ -46,7 +46,7 @@ class Last:
 
     def follow(self) -> None:
         """Subscribe, and try again until it is done; from then on the hub keeps the subscription."""
-        rule = self._shared.channels.rule(self.channel, verbatim=True)
+        rule = self._shared.channels.rule(self.channel, identity.NOBODY, verbatim=True)
         if not self._following and isinstance(rule, channels.Rule):
             self._following = True
             self._shared.hub.subscribe(self, {self.channel: rule}, self._answer)
@@ -66,6 +66,8 @@ class Last:
 
 
 class Socket(relay.ListenSocket):
+    verbatim = True
+
     def initialize(self, shared: context.Context, last: Last | None = None) -> None:
         super().initialize(shared)
         assert last is not None
@@ -75,11 +77,11 @@ class Socket(relay.ListenSocket):
     async def get(self, *args: Any, **kwargs: Any) -> None:
         await super().get(self._last.channel)
 
-    def rule(self, name: str) -> channels.Rule | str:
-        return self.shared.channels.rule(name, verbatim=True)
+    def refusal(self, words: str) -> str:
+        return words
 
-    def activate(self, name: str) -> None:
-        super().activate(name)
+    def activate(self, channels: Sequence[str]) -> None:
+        super().activate(channels)
         self._last.follow()
         if self._last.frame:
             self.outbox.reply(self._last.frame)
