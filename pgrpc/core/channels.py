@@ -6,7 +6,7 @@ given out. Must not know who listens, nor how.
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -39,7 +39,7 @@ class Listed(Protocol):
     @property
     def slow_consumer(self) -> SlowConsumer: ...
     @property
-    def roles(self) -> frozenset[str] | None: ...
+    def roles(self) -> Collection[str] | None: ...
     @property
     def authorize(self) -> str | None: ...
 
@@ -109,7 +109,8 @@ class Channels:
         entries = tuple(listed)
         self.names = tuple(entry.name for entry in entries)
         for entry in entries:
-            rule = Rule(entry.name, entry.payload, entry.slow_consumer, entry.roles, entry.authorize)
+            roles = None if entry.roles is None else frozenset(entry.roles)
+            rule = Rule(entry.name, entry.payload, entry.slow_consumer, roles, entry.authorize)
             pattern = _Pattern(rule, entry.glob)
             if pattern.exact is None:
                 self._patterns.append(pattern)
