@@ -65,12 +65,11 @@ async def _key_faults(auth: configuration.Auth) -> Sequence[inspection.Finding]:
 
 
 def check(config: configuration.Config) -> Report:
-    """Everything wrong between the file and the database. Raises config.Invalid where a DSN is none."""
+    """Everything wrong between the file and the database, and what is hardly meant."""
     faults: list[inspection.Finding] = []
     warnings: list[inspection.Finding] = []
 
     async def look() -> None:
-        for_calls, for_events = connectors(config)
         if config.auth is not None:
             faults.extend(await _key_faults(config.auth))
         try:
@@ -90,5 +89,9 @@ def check(config: configuration.Config) -> Report:
             if key == "listen_dsn":
                 faults.append((("database", key), f"cannot connect: {error}"))
 
+    try:
+        for_calls, for_events = connectors(config)
+    except configuration.Invalid as error:
+        return Report(error.faults, True)
     asyncio.run(look())
     return Report(inspection.lines(config, faults, warnings), bool(faults))

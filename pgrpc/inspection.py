@@ -56,9 +56,9 @@ def invalid(config: configuration.Config, faults: Sequence[Finding]) -> configur
 async def inspect(config: configuration.Config, connector: connecting.Connector) -> Fit:
     """Raises Unfit, CannotConnect."""
     auth = config.auth
-    named = dict(_roles(config))
+    named = list(_roles(config))
     anonymous = None if auth is None else auth.anonymous_role
-    found = await introspect.read(connector, dict(_functions(config)), sorted(set(named.values())), anonymous)
+    found = await introspect.read(connector, dict(_functions(config)), sorted({name for _, name in named}), anonymous)
     return _Inspection(config, found, named).fit()
 
 
@@ -81,18 +81,18 @@ def _roles(config: configuration.Config) -> Iterator[tuple[Place, str]]:
         if config.auth.anonymous_role is not None:
             yield ("auth", "anonymous_role"), config.auth.anonymous_role
     for function in config.functions:
-        for index, name in enumerate(function.roles or ()):
-            yield ("functions", function.method, "roles", index), name
+        for name in sorted(function.roles or ()):
+            yield ("functions", function.method, "roles"), name
     for channel in config.channels:
-        for index, name in enumerate(channel.roles or ()):
-            yield ("channels", channel.name, "roles", index), name
+        for name in sorted(channel.roles or ()):
+            yield ("channels", channel.name, "roles"), name
 
 
 class _Inspection:
     """Gathers what is found while the parts are looked at, one after the other."""
 
     def __init__(
-        self, config: configuration.Config, found: introspect.Found[Place], named: Mapping[Place, str]
+        self, config: configuration.Config, found: introspect.Found[Place], named: Sequence[tuple[Place, str]]
     ) -> None:
         self._config = config
         self._auth = config.auth
@@ -135,7 +135,7 @@ class _Inspection:
 
     def _look_at_roles(self, callers: frozenset[str]) -> None:
         login, known = self._found.login, self._found.roles
-        for place, name in self._named.items():
+        for place, name in self._named:
             words = roles.fault(name, login, known)
             if words is None and name not in callers:
                 words = f"no client can have the role {name}: it is not in auth.roles, nor auth.anonymous_role"
@@ -143,7 +143,7 @@ class _Inspection:
                 self._faults.append((place, words))
         if self._auth is None:
             return
-        places = {name: place for place, name in reversed(list(self._named.items()))}
+        places = {name: place for place, name in reversed(self._named)}
         for name in sorted(callers & known.keys()):
             place = places.get(name, ("auth", "roles"))
             self._warnings += [(place, words) for words in roles.doubts(known[name])]

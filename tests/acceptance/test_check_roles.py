@@ -1,0 +1,178 @@
+"""`server.py check` of a file with identities: which roles, grants and functions do not fit, and what is hardly meant."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pgrpc import embedded
+from tests import conftest, serving
+from tests.acceptance import test_check
+from tests.integration import acting
+from tests.integration.acting import ADMIN, ANON, LOGIN, USER
+
+SQL = f"""
+create schema app;
+grant usage on schema app to {ANON}, {USER}, {ADMIN};
+create function app.open(a text) returns int language sql as 'select 1';
+create function app.shut() returns int language sql as 'select 1';
+create function app.definer() returns int language sql security definer as 'select 1';
+create function app.fixed() returns int language sql security definer set search_path = app, pg_temp as 'select 1';
+create function app.may(channel text) returns boolean language sql stable as 'select true';
+create function app.check() returns void language sql as '';
+revoke execute on function app.shut() from public;
+create table app.notes (a int);
+create table app.others (a int, b int);
+"""
+WELL = f"""
+database: {{dsn: "${{TEST_DSN}}"}}
+server: {{allowed_origins: ["https://example.com"]}}
+auth:
+  secret: {"s" * 32}
+  roles: [{USER}, {ADMIN}]
+  anonymous_role: {ANON}
+  pre_request: app.check()
+functions:
+  open: {{function: app.open(text)}}
+  fixed: {{function: app.fixed}}
+channels:
+  room: {{authorize: app.may}}
+  people: {{roles: [{ADMIN}]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def made(postgres: embedded.Server) -> Iterator[conftest.Database]:
+    with acting.prepared(postgres, SQL) as database:
+        yield database
+
+
+def lines(folder: Path, text: str, dsn: str, command: str = "check") -> tuple[int, list[str]]:
+    status, said = test_check.run(folder, command, text, dsn)
+    assert acting.PASSWORD not in said
+    return status, said.splitlines()
+
+
+def test_all_is_well_where_the_login_role_may_not_even_look(made: conftest.Database, tmp_path: Path) -> None:
+    assert lines(tmp_path, WELL, acting.login_dsn(made)) == (0, [])
+
+
+FAULTY = f"""\
+database: {{dsn: "${{TEST_DSN}}"}}
+auth:
+  secret: {"s" * 32}
+  roles:
+    - {USER}
+    - {LOGIN}
+    - acting_nobody
+    - postgres
+    - pg_monitor
+  anonymous_role: Acting_anon
+  pre_request: app.open
+functions:
+  shut: {{function: app.shut}}
+  open:
+    function: app.open
+    roles: [{USER}, {ADMIN}]
+  again: {{function: app.definer, roles: [acting_nobody]}}
+channels:
+  room: {{authorize: app.check}}
+  people: {{authorize: app.nothing, roles: [none]}}
+  right: {{authorize: app.may}}
+"""
+FAULTS = [
+    ("6:7: auth.roles[1]", f"{LOGIN} is the login role"),
+    ("7:7: auth.roles[2]", "the database has no role acting_nobody"),
+    ("8:7: auth.roles[3]", "postgres is a superuser"),
+    ("9:7: auth.roles[4]", f"the login role {LOGIN} may not become pg_monitor (GRANT pg_monitor TO {LOGIN})"),
+    ("10:3: auth.anonymous_role", "the database has no role Acting_anon (names are case-sensitive here)"),
+    ("11:3: auth.pre_request", "no function app.open() without arguments"),
+    ("13:10: functions.shut.function", f"may not be executed by Acting_anon or {USER}"),
+    ("16:5: functions.open.roles", f"no client can have the role {ADMIN}: it is not in auth.roles"),
+    ("17:36: functions.again.roles", "the database has no role acting_nobody"),
+    ("19:10: channels.room.authorize", "no function app.check(text) that returns boolean that is visible here; app.check"),
+    ("20:12: channels.people.authorize", "no function app.nothing(text) that returns boolean"),
+    ("20:36: channels.people.roles", "'none' is no role"),
+]
+
+
+def test_faults(made: conftest.Database, tmp_path: Path) -> None:
+    status, said = lines(tmp_path, FAULTY, acting.login_dsn(made))
+    assert status == test_check.INVALID
+    for place, words in FAULTS:
+        assert any(line.startswith(f"config.yaml:{place}: ") and words in line for line in said), (place, words, said)
+    faults = [line for line in said if "warning" not in line]
+    assert len(faults) == len(FAULTS), faults
+    assert [line.split(":")[1] for line in said] == sorted((line.split(":")[1] for line in said), key=int)
+
+
+def test_a_role_that_is_listed_for_what_it_may_not_execute(made: conftest.Database, tmp_path: Path) -> None:
+    made.execute(f"grant execute on function app.shut() to {USER}")
+    try:
+        text = WELL.replace("functions:\n", f"functions:\n  shut: {{function: app.shut, roles: [{USER}, {ANON}]}}\n")
+        status, said = lines(tmp_path, text, acting.login_dsn(made))
+    finally:
+        made.execute(f"revoke execute on function app.shut() from {USER}")
+    assert status == test_check.INVALID
+    assert said == [
+        f"config.yaml:10:31: functions.shut.roles: {ANON} may not execute it (GRANT EXECUTE ON ... TO {ANON})"
+    ]
+
+
+def test_every_role_is_granted_to_a_superuser(made: conftest.Database, tmp_path: Path) -> None:
+    text = f"database: {{dsn: '${{TEST_DSN}}'}}\nauth:\n  secret: {'s' * 32}\n"
+    status, said = lines(tmp_path, text, made.dsn)
+    assert status == test_check.INVALID
+    first, second = said
+    assert re.match(r"config\.yaml:1:12: database\.dsn: warning: postgres is a superuser", first)
+    assert re.match(r"config\.yaml:2:1: auth\.roles: is needed: every role is granted to postgres", second)
+
+
+DOUBTFUL = f"""\
+database: {{dsn: "${{TEST_DSN}}"}}
+server: {{allowed_origins: ["*"]}}
+auth:
+  secret: {"s" * 32}
+  anonymous_role: {ANON}
+  cookie: session
+functions:
+  open: {{function: app.open, roles: [{USER}]}}
+  definer: {{function: app.definer}}
+"""
+DOUBTS = [
+    ("1:12: database.dsn", f"{LOGIN} owns app.notes, or inherits from the owner"),
+    ("2:10: server.allowed_origins", "with auth.cookie any page that a visitor opens can act as that visitor"),
+    ("3:1: auth.roles", f"{ADMIN} has BYPASSRLS"),
+    ("5:3: auth.anonymous_role", f"{ANON}, which everybody has without a token, may write app.notes, app.others"),
+    ("8:31: functions.open.roles", "PUBLIC may execute app.open(text)"),
+    ("9:13: functions.definer.function", "app.definer() is SECURITY DEFINER without a search_path"),
+]
+
+
+@pytest.fixture
+def doubtful(made: conftest.Database) -> Iterator[str]:
+    made.execute(
+        f"alter role {ADMIN} bypassrls; alter table app.notes owner to {LOGIN}; grant truncate on app.notes to {ANON}; "
+        f"grant update (b) on app.others to {ANON}"
+    )
+    yield acting.login_dsn(made)
+    made.execute(
+        f"alter role {ADMIN} nobypassrls; revoke all on app.notes, app.others from {ANON}; "
+        "alter table app.notes owner to current_user"
+    )
+
+
+def test_warnings(doubtful: str, tmp_path: Path) -> None:
+    status, said = lines(tmp_path, DOUBTFUL, doubtful)
+    assert status == 0
+    assert len(said) == len(DOUBTS), said
+    for line, (place, words) in zip(said, DOUBTS, strict=True):
+        assert line.startswith(f"config.yaml:{place}: warning: {words}")
+
+
+def test_warnings_are_in_the_log_of_the_server(doubtful: str, tmp_path: Path) -> None:
+    rest = DOUBTFUL.replace("server: {", "server: {port: 0, ")
+    with serving.serving(tmp_path, doubtful, rest) as server:
+        for _, words in DOUBTS:
+            assert f": warning: {words}" in server.log
