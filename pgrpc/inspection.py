@@ -149,7 +149,7 @@ class _Inspection:
             self._warnings += [(place, words) for words in roles.doubts(known[name])]
         self._warnings += [(("database", "dsn"), words) for words in roles.login_doubts(login)]
         if self._auth.cookie is not None and "*" in self._config.server.allowed_origins:
-            words = "with auth.cookie any page that a visitor opens can act as that visitor: list the origins"
+            words = '"*" lets any page connect, but not with auth.cookie: that is for pages listed by their names'
             self._warnings.append((("server", "allowed_origins"), words))
 
     def _functions(self, callers: frozenset[str]) -> Mapping[str, catalog.Function]:
