@@ -42,23 +42,31 @@ _GRACE = 5.0
 
 _NOT_YET = "not connected yet"
 
+_NO_SESSION = {
+    "sqlstate": "0A000",
+    "message": "a procedure cannot be called as a role through a pooler: it needs a direct connection",
+}
+
 
 class Job:
     """One call on its way."""
 
     __slots__ = (
-        "call", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps", "timeout",
+        "call", "caller", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps",
+        "timeout",
     )  # fmt: skip
 
     def __init__(
         self,
         call: catalog.Call,
-        timeout: float,
+        caller: identity.Identity,
         client: Hashable,
         done: Callable[[Result], None],
         steps: statements.Steps,
+        timeout: float,
     ) -> None:
         self.call = call
+        self.caller = caller
         self.timeout = timeout
         self.client = client
         self.done: Callable[[Result], None] | None = done
@@ -144,7 +152,7 @@ class Database:
     ) -> Job:
         """Have a call made as `caller`; `done` is called once, at once where it cannot be made."""
         steps = statements.steps(call, caller, self._prologues, self._result_size)
-        job = Job(call, self._prologues.timeout(call, caller), client, done, steps)
+        job = Job(call, caller, client, done, steps, self._prologues.timeout(call, caller))
         if self.down is not None:
             self._answer(job, errors.Unavailable())
         elif not self._queue and (conn := self._pool.take()) is not None:
@@ -177,7 +185,10 @@ class Database:
         job.conn = conn
         job.started = time.monotonic()
         self._lent[job] = None
-        self._advance(job, None)
+        if statements.needs_session(job.call, job.caller) and not conn.is_session:
+            self._end(job, errors.DatabaseRefused(_NO_SESSION))
+        else:
+            self._advance(job, None)
 
     def _advance(self, job: Job, outcome: connection.Outcome | None) -> None:
         """The next step of a call, after its last one came to `outcome`."""
