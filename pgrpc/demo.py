@@ -16,9 +16,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from pgrpc import app, config, embedded
@@ -35,12 +35,16 @@ class _Refused(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class _Example:
-    """What is shown. name: also that of its database."""
+    """What is shown. name: also that of its database.
+
+    roles: SQL that makes roles, for a superuser; NAME_owner is then the owner of all that `sql` makes.
+    """
 
     name: str
     sql: Path
     configuration: Path
     guide: Path | None = None
+    roles: Path | None = None
 
 
 class _Stopped(KeyboardInterrupt):
@@ -80,7 +84,14 @@ def _example(name: str | None) -> _Example:
                 f"there is no example {name!r}: choose one of {', '.join(known)}, or none for the front page"
             )
         folder = _EXAMPLES / name
-        found = _Example(name, folder / f"{name}.sql", folder / "config.yaml", folder / "README.md")
+        roles = folder / "roles.sql"
+        found = _Example(
+            name,
+            folder / f"{name}.sql",
+            folder / "config.yaml",
+            folder / "README.md",
+            roles if roles.exists() else None,
+        )
     for needed in (found.sql, found.configuration):
         if not needed.exists():
             raise _Refused(f"{needed} is missing: run the demo from a complete copy of the project")
@@ -97,7 +108,7 @@ def _run(example: _Example, host: str, port: int, folder: Path) -> int:
             server.start()
             threading.Thread(target=_stop_without, args=(server, server.pid), daemon=True).start()
             dsn = _prepare_database(server, example, folder)
-            environ = {**os.environ, "DATABASE_URL": dsn}
+            environ = {**os.environ, "DATABASE_URL": dsn, "JWT_SECRET": _password(folder / "secret")}
             loaded = config.load(example.configuration, environ)
             at = dataclasses.replace(loaded.server, host=host, port=port)
             _say(f"database: {dsn}")
@@ -190,8 +201,9 @@ def _check_port(host: str, port: int) -> None:
 def _prepare_database(server: embedded.Server, example: _Example, folder: Path) -> str:
     """The role, and the database as the example's SQL has it. Returns the role's DSN."""
     sql, shown, database = example.sql.read_text(), example.sql.relative_to(_PROJECT), example.name
-    digest = hashlib.sha256(sql.encode()).hexdigest()
-    password = _password(folder / "password")
+    roles = example.roles.read_text() if example.roles else ""
+    password, secret = _password(folder / "password"), _password(folder / "secret")
+    digest = hashlib.sha256("\0".join((sql, roles, secret if roles else "")).encode()).hexdigest()
     loaded = folder / f"{database}.sql.sha256"
     admin = server.dsn()
     # The role is no superuser: what the demo shows is what an ordinary application's role can do.
@@ -206,8 +218,11 @@ def _prepare_database(server: embedded.Server, example: _Example, folder: Path) 
     _say(f"loading {shown}")
     loaded.unlink(missing_ok=True)  # until it is complete again
     _psql(admin, f'drop database if exists "{database}" with (force)')
-    _psql(admin, f"create database \"{database}\" owner {_ROLE} template template0 encoding 'UTF8'")
-    _psql(dsn, sql, "--single-transaction")
+    owner = f"{database}_owner" if roles else _ROLE
+    _psql(admin, roles, f"--set=login={_ROLE}")
+    _psql(admin, f"create database \"{database}\" owner {owner} template template0 encoding 'UTF8'")
+    as_owner = {"PGOPTIONS": f"-c role={owner}", "JWT_SECRET": secret}
+    _psql(server.dsn(database), sql, "--single-transaction", environ=as_owner)
     loaded.write_text(digest + "\n")
     return dsn
 
@@ -222,7 +237,7 @@ def _password(path: Path) -> str:
     return path.read_text().strip()
 
 
-def _psql(dsn: str, sql: str, *options: str) -> list[str]:
+def _psql(dsn: str, sql: str, *options: str, environ: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """Run SQL with the psql beside the embedded PostgreSQL; the lines that it prints."""
     psql = embedded.binaries() / "psql"
     ran = subprocess.run(
@@ -231,7 +246,7 @@ def _psql(dsn: str, sql: str, *options: str) -> list[str]:
         capture_output=True,
         text=True,
         # The password does not belong on a command line, which every user of the machine can read.
-        env={**{k: v for k, v in os.environ.items() if not k.startswith("PG")}, **_connection(dsn)},
+        env={**{k: v for k, v in os.environ.items() if not k.startswith("PG")}, **_connection(dsn), **environ},
         start_new_session=True,  # Ctrl-C is for us; we end it
     )
     if ran.returncode != 0:

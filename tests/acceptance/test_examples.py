@@ -6,11 +6,14 @@ Everything is found as a person finds it: by its role and its words.
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
@@ -293,3 +296,102 @@ async def test_auction(chromium: Browser, data: Path) -> None:
             )
             assert left == "500.00\nt"
             await expect(lot(other, "Blue teapot")).to_contain_text("by Late")
+
+
+# Private letters
+
+
+async def sign_in(page: Page, name: str, password: str) -> None:
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def write_letter(page: Page, recipient: str, text: str) -> None:
+    await page.get_by_label("To").select_option(recipient)
+    await page.get_by_role("textbox", name="Letter").fill(text)
+    await page.get_by_role("button", name="Send").click()
+
+
+def letters(page: Page) -> Locator:
+    return page.get_by_role("log", name="Letters").get_by_role("listitem")
+
+
+async def asked_for(page: Page, method: str, params: Any, token: str) -> Any:
+    """What the server answers to one request of a page that comes with a token."""
+    text = await page.evaluate(
+        """([method, params, token]) => new Promise((done, failed) => {
+            const url = new URL('rpc', document.baseURI);
+            url.protocol = url.protocol.replace('http', 'ws');
+            const socket = new WebSocket(url, ['pgrpc', `bearer.${token}`]);
+            socket.onopen = () => socket.send(JSON.stringify({ jsonrpc: '2.0', method, params, id: 1 }));
+            socket.onmessage = (event) => { done(event.data); socket.close(); };
+            socket.onclose = failed;
+        })""",
+        [method, params, token],
+    )
+    return json.loads(text)
+
+
+async def test_private(chromium: Browser, data: Path) -> None:
+    with demos.running(data, "private") as demo:
+        async with two_windows(chromium, demo.url) as (ann, bob), browser.window(chromium) as eve:
+            await eve.goto(demo.url)
+            await sign_in(ann, "ann", "bob-password")
+            await expect(ann.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+            for page, name in ((ann, "ann"), (bob, "bob"), (eve, "eve")):
+                await sign_in(page, name, f"{name}-password")
+                await expect(page.get_by_text("Signed in as")).to_contain_text(name)
+            await expect(letters(ann)).to_have_count(1)
+            await expect(letters(bob)).to_have_count(2)
+            await expect(letters(eve)).to_have_count(1)
+
+            # Both see it at once, the third one never.
+            await write_letter(ann, "bob", "<b>Only</b> for you, Bob")
+            for page in (ann, bob):
+                await expect(letters(page).last).to_contain_text("ann to bob")
+                await expect(letters(page).last).to_contain_text("<b>Only</b> for you, Bob")
+            await write_letter(eve, "bob", "What did she write?")
+            await expect(letters(eve)).to_have_count(2)
+            await expect(letters(bob)).to_have_count(4)
+            await expect(letters(ann)).to_have_count(2)
+            await eve.reload()
+            await expect(letters(eve)).to_have_count(2)
+
+            # Nor by asking for it, with a token of one's own.
+            token = await eve.evaluate("sessionStorage.getItem('token')")
+            answer = await asked_for(eve, "rpc.on", ["letters.eve", "letters.bob", "letters.*"], token)
+            assert answer["result"]["letters.eve"] == "ok"
+            assert answer["result"]["letters.bob"] == "not allowed"
+            assert answer["result"]["letters.*"] != "ok"
+            assert "Only" not in json.dumps(await asked_for(eve, "letters", [], token))
+            assert (await asked_for(eve, "login", ["ann", "ann-password"], token))["error"]["code"] == -32003
+
+            # Who has left sees nothing more.
+            await bob.get_by_role("button", name="Sign out").click()
+            await expect(bob.get_by_role("button", name="Sign in")).to_be_visible()
+            await expect(letters(bob)).to_have_count(0)
+
+
+async def test_a_sign_in_is_renewed_or_ends(chromium: Browser, data: Path) -> None:
+    with demos.running(data, "private") as demo:
+        async with browser.window(chromium) as renewed, browser.window(chromium) as left:
+            for page in (renewed, left):
+                await page.goto(demo.url)
+                await sign_in(page, "ann", "ann-password")
+            await left.get_by_label("Stay signed in").uncheck()
+            secret = (data / "secret").read_text().strip()
+            end = int(time.time()) + 4
+            token = jwt.encode({"sub": "ann", "role": "private_user", "exp": end}, secret, "HS256")
+            for page in (renewed, left):
+                await page.evaluate("token => sessionStorage.setItem('token', token)", token)
+                await page.reload()
+                await expect(page.get_by_text("Signed in as")).to_contain_text("ann")
+
+            await expect(left.get_by_role("alert")).to_have_text("Your time is up: sign in again.")
+            await expect(left.get_by_role("button", name="Sign in")).to_be_visible()
+            await expect(letters(left)).to_have_count(0)
+            assert time.time() > end
+            await write_letter(renewed, "eve", "Still here")
+            await expect(letters(renewed).last).to_contain_text("Still here")
+            assert await renewed.evaluate("sessionStorage.getItem('token')") != token

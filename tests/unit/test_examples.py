@@ -19,7 +19,7 @@ def named(folder: Path) -> str:
 @pytest.mark.parametrize("folder", FOLDERS, ids=named)
 class TestFolder:
     def test_has_all_that_the_demo_needs_and_is_listed(self, folder: Path) -> None:
-        loaded = config.load(folder / "config.yaml", {"DATABASE_URL": "postgresql://h/d"})
+        loaded = config.load(folder / "config.yaml", {"DATABASE_URL": "postgresql://h/d", "JWT_SECRET": "x" * 32})
         assert loaded.server.static == folder / "public"
         assert (folder / f"{folder.name}.sql").read_text()
         assert (folder / "public" / "index.html").read_text()
@@ -39,4 +39,4 @@ class TestFolder:
 
 
 def test_there_are_examples() -> None:
-    assert {"auction", "chat", "map", "people"} <= {folder.name for folder in FOLDERS}
+    assert {"auction", "chat", "map", "people", "private"} <= {folder.name for folder in FOLDERS}

@@ -10,6 +10,9 @@
 //     event: (person) => { ... },                                // what has changed since
 //   });
 //
+// Where the server asks for tokens, connect({ token }) is a function that returns the one to come with, or null.
+// onNotice(method, params) is told what else the server says, such as rpc.expiring and rpc.ended.
+//
 // A lost connection comes back after a delay that grows, with some chance in it: the pages of a server that restarts do
 // not all return at one moment. A new connection hears nothing, so each channel is asked for and read again; the same
 // where the server says that events may have been lost (rpc.gap).
@@ -19,7 +22,9 @@ const LAST_DELAY = 30_000;
 
 const delay = (tries) => Math.min(LAST_DELAY, FIRST_DELAY * 2 ** tries) * (0.5 + Math.random() / 2);
 
-export function connect({ address = new URL('rpc', document.baseURI), onState = () => {} } = {}) {
+export function connect({
+  address = new URL('rpc', document.baseURI), onState = () => {}, token = () => null, onNotice = () => {},
+} = {}) {
   const waiting = new Map(); // id -> {resolve, reject}
   const channels = new Map(); // name -> {read, show, event, turn, held}
   let socket;
@@ -30,7 +35,8 @@ export function connect({ address = new URL('rpc', document.baseURI), onState = 
     const url = new URL(address);
     url.protocol = url.protocol.replace('http', 'ws');
     onState('connecting');
-    socket = new WebSocket(url);
+    const bearer = token(); // a browser can send no header with a WebSocket, but a subprotocol
+    socket = new WebSocket(url, bearer === null ? [] : ['pgrpc', `bearer.${bearer}`]);
     socket.onopen = () => {
       onState('open');
       for (const name of channels.keys()) subscribe(name);
@@ -60,6 +66,8 @@ export function connect({ address = new URL('rpc', document.baseURI), onState = 
   function receive({ id, method, params, result, error }) {
     if (method === 'rpc.gap') {
       for (const name of params.channels) if (channels.has(name)) subscribe(name);
+    } else if (method?.startsWith('rpc.')) {
+      onNotice(method, params);
     } else if (method !== undefined) {
       const channel = channels.get(params.channel);
       if (channel?.held) channel.held.push(params.payload);
@@ -115,6 +123,12 @@ export function connect({ address = new URL('rpc', document.baseURI), onState = 
     };
   }
 
+  /** Come back at once, with the token of now. */
+  function reconnect() {
+    tries = 0;
+    socket.close();
+  }
+
   open();
-  return { call, follow };
+  return { call, follow, reconnect };
 }
