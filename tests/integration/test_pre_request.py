@@ -59,8 +59,8 @@ ANN, BANNED, ODD = somebody(USER, "ann"), somebody(USER, "banned"), somebody(USE
 
 
 @pytest.fixture(scope="module")
-def made(postgres: embedded.Server) -> Iterator[conftest.Database]:
-    with acting.prepared(postgres, SQL) as database:
+def made(embedded_postgres: embedded.Server) -> Iterator[conftest.Database]:
+    with acting.prepared(embedded_postgres, SQL) as database:
         yield database
 
 

@@ -238,23 +238,25 @@ def altered(made: conftest.Database) -> Iterator[Any]:
 
 
 async def test_timeouts(given: Any, altered: Any) -> None:
-    altered(f"{ANON} set statement_timeout = '100ms'\n{LOGIN} set statement_timeout = '3s'")
+    altered(f"{ANON} set statement_timeout = '500ms'\n{LOGIN} set statement_timeout = '3s'")
     async with acting.acting(given) as calls:
         with pytest.raises(errors.Timeout) as caught:
             await calls.run(NOBODY, "sleeps", 10)
-        assert caught.value.data["timeout"] == 0.1
-        await calls.run(NOBODY, "patient", 0.3)  # a function's own goes before its caller's
-        await calls.run(ANN, "sleeps", 0.3)
+        assert caught.value.data["timeout"] == 0.5
+        await calls.run(NOBODY, "patient", 0.7)  # a function's own goes before its caller's
+        await calls.run(ANN, "sleeps", 0.7)
         assert await calls.run(ANN, "settings", "statement_timeout") == {"statement_timeout": "10s"}
-        assert await calls.run(NOBODY, "settings", "statement_timeout") == {"statement_timeout": "100ms"}
+        assert await calls.run(NOBODY, "settings", "statement_timeout") == {"statement_timeout": "500ms"}
         assert await calls.run(NOBODY, "who") == [ANON, LOGIN, None]
 
 
-@pytest.mark.parametrize(("value", "expected"), [("90", 0.09), ("1.5min", 90.0), ("0", None), ("0x3E8", 1.0)])
-async def test_timeouts_as_postgresql_spells_them(given: Any, altered: Any, value: str, expected: float | None) -> None:
-    altered(f"{ANON} set statement_timeout = '{value}'")
+async def test_timeouts_as_postgresql_spells_them(given: Any, altered: Any) -> None:
+    altered(f"{ANON} set statement_timeout = '1.5min'\n{USER} set statement_timeout = '0x3E8'")
     async with acting.acting(given) as calls:
-        assert calls.fit.roles[ANON].timeout == expected
+        assert {name: role.timeout for name, role in calls.fit.roles.items()} == {ANON: 90.0, USER: 1.0, ADMIN: None}
+    altered(f"{ANON} set statement_timeout = 90\n{USER} set statement_timeout = 0")
+    async with acting.acting(given) as calls:
+        assert {name: role.timeout for name, role in calls.fit.roles.items()} == {ANON: 0.09, USER: None, ADMIN: None}
 
 
 SETTINGS = {
