@@ -49,6 +49,8 @@ class ListenSocket(sessions.SessionSocket):
         try:
             self.begin()
             found = await self._listen(name)
+            if self._gone:
+                return
             if found.result == "ok":
                 if self.refuse_if_stopping():  # which may have begun while LISTEN was on its way
                     return
@@ -74,6 +76,10 @@ class ListenSocket(sessions.SessionSocket):
                 return await self._listened
         except TimeoutError:
             return effects.Listened("unavailable: the database does not answer", refused=False)
+
+    def on_close(self) -> None:
+        super().on_close()
+        self._perform_one(effects.Listened("the client has gone", refused=False))
 
     def _perform_one(self, effect: effects.Effect) -> None:
         match effect:

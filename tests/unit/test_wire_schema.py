@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pgrpc.core import channels, errors, hub, jsonrpc, session
+from pgrpc.core import channels, errors, hub, jsonrpc, protocol, session
 from tests.unit import building
 from tests.unit.test_session import Limits
 
@@ -44,7 +44,8 @@ def test_every_error(error: errors.RpcError) -> None:
 
 def test_results_batches_and_notifications() -> None:
     reply = jsonrpc.result('"a"', "null")
-    for text in (reply, jsonrpc.batch([reply, reply]), hub.gap(["people"], "lost")):
+    notices = (hub.gap(["people"], "lost"), protocol.ended(["people"], "not allowed"), protocol.expiring(60))
+    for text in (reply, jsonrpc.batch([reply, reply]), *notices):
         assert fits(json.loads(text), "fromServer")
     event = jsonrpc.notification("people", '{"channel":"people","payload":{"pk":1}}')
     assert fits(json.loads(event), "event")
