@@ -295,7 +295,7 @@ ATTACKS = {
     "kid a number": (raw({"alg": "HS256", "kid": 7}), HEADER),
     "header no object": (raw(["HS256"]), HEADER),
     "header too deep": (lambda tokens: tokens.keep(base64url(b"[" * 4000) + ".e30.e30"), HEADER),
-    "expired": (hs(exp=time.time() - 3600), r"expired 36\d\d s ago"),
+    "expired": (hs(exp=time.time() - 3600), r"expired \d{4} s ago"),
     "not valid yet": (hs(nbf=time.time() + 3600), "not valid yet: it will be in 3"),
     "issued in the future": (hs(iat=time.time() + 3600), "not valid yet: it will be in 3"),
     "exp is text": (raw({"alg": "HS256"}, {"exp": "tomorrow"}), TIME),
