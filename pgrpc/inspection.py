@@ -74,12 +74,15 @@ def _functions(config: configuration.Config) -> Iterator[tuple[Place, str]]:
 
 
 def _roles(config: configuration.Config) -> Iterator[tuple[Place, str]]:
-    """Every role that the file names."""
-    if config.auth is not None:
-        for index, name in enumerate(config.auth.roles or ()):
+    """Every role that the file names, once: where it lists them, all others are among these."""
+    if config.auth is None:
+        return
+    if config.auth.anonymous_role is not None:
+        yield ("auth", "anonymous_role"), config.auth.anonymous_role
+    if config.auth.roles is not None:
+        for index, name in enumerate(config.auth.roles):
             yield ("auth", "roles", index), name
-        if config.auth.anonymous_role is not None:
-            yield ("auth", "anonymous_role"), config.auth.anonymous_role
+        return
     for function in config.functions:
         for name in sorted(function.roles or ()):
             yield ("functions", function.method, "roles"), name
@@ -138,7 +141,7 @@ class _Inspection:
         for place, name in self._named:
             words = roles.fault(name, login, known)
             if words is None and name not in callers:
-                words = f"no client can have the role {name}: it is not in auth.roles, nor auth.anonymous_role"
+                words = f"no client can have the role {name}: list it in auth.roles, with all others that one may have"
             if words is not None:
                 self._faults.append((place, words))
         if self._auth is None:
@@ -149,7 +152,7 @@ class _Inspection:
             self._warnings += [(place, words) for words in roles.doubts(known[name])]
         self._warnings += [(("database", "dsn"), words) for words in roles.login_doubts(login)]
         if self._auth.cookie is not None and "*" in self._config.server.allowed_origins:
-            words = "with auth.cookie any page that a visitor opens can act as that visitor: list the origins"
+            words = '"*" lets any page connect, but not with auth.cookie: that is for pages listed by their names'
             self._warnings.append((("server", "allowed_origins"), words))
 
     def _functions(self, callers: frozenset[str]) -> Mapping[str, catalog.Function]:

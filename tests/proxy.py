@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 

@@ -21,7 +21,7 @@ from typing import Any, Self
 import websockets
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds after which a test that waits for something has failed."""
 
 

@@ -20,23 +20,14 @@ class Access:
         self._auth = auth
         self._faults = found
 
-    def roles(self, given: Mapping[str, Any], place: model.Place) -> frozenset[str] | None:
+    def roles(self, given: Mapping[str, Any], place: model.Place) -> tuple[str, ...] | None:
         """The roles of one function or channel; None is everybody."""
         names = given.get("roles")
         if names is None:
             return None
         if self._auth is None:
             self._faults.add((*place, "roles"), "needs the section auth: without it nobody has a role")
-        for index, name in enumerate(names):
-            if name is not None and not self._may_be(name):
-                words = "nobody ever has this role: list it in auth.roles, or take it out here"
-                self._faults.add((*place, "roles", index), words)
-        return frozenset(name for name in names if name is not None)
-
-    def _may_be(self, role: str) -> bool:
-        if self._auth is None or self._auth.roles is None:
-            return True
-        return role in self._auth.roles or role == self._auth.anonymous_role
+        return tuple(name for name in names if name is not None)
 
     def name_fault(self, channel: model.Channel) -> str | None:
         """Why the claims in a channel's name are none, in words; None where they are, or there are none."""

@@ -187,7 +187,7 @@ class Function:
     timeout: float | None = None
     numbers: Literal["number", "string"] = "number"
     reset: bool | None = None
-    roles: frozenset[str] | None = None
+    roles: tuple[str, ...] | None = None
     rate: ratelimit.Rate | None = None
 
 
@@ -202,7 +202,7 @@ class Channel:
     payload: Literal["auto", "text", "json"] = "auto"
     slow_consumer: Literal["close", "drop_oldest", "latest"] = "close"
     glob: Literal["dots", "posix"] = "dots"
-    roles: frozenset[str] | None = None
+    roles: tuple[str, ...] | None = None
     authorize: str | None = None
 
 

@@ -5,7 +5,7 @@ function is listed. What reaches the database has passed here.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -198,7 +198,7 @@ class Function:
 class Access:
     """Who may call a method, and how often. roles: None is everybody. rate: of one client; None is any number."""
 
-    roles: frozenset[str] | None = None
+    roles: Collection[str] | None = None
     rate: ratelimit.Rate | None = None
 
 

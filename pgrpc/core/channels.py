@@ -6,7 +6,7 @@ given out. Must not know who listens, nor how.
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -39,7 +39,7 @@ class Listed(Protocol):
     @property
     def slow_consumer(self) -> SlowConsumer: ...
     @property
-    def roles(self) -> frozenset[str] | None: ...
+    def roles(self) -> Collection[str] | None: ...
     @property
     def authorize(self) -> str | None: ...
 
@@ -109,7 +109,8 @@ class Channels:
         entries = tuple(listed)
         self.names = tuple(entry.name for entry in entries)
         for entry in entries:
-            rule = Rule(entry.name, entry.payload, entry.slow_consumer, entry.roles, entry.authorize)
+            roles = None if entry.roles is None else frozenset(entry.roles)
+            rule = Rule(entry.name, entry.payload, entry.slow_consumer, roles, entry.authorize)
             pattern = _Pattern(rule, entry.glob)
             if pattern.exact is None:
                 self._patterns.append(pattern)
@@ -127,9 +128,8 @@ class Channels:
             return Refusal("this name is reserved")
         rule = self._exact.get(name) or next((p.rule for p in self._patterns if p.fits(name, client)), None)
         if rule is None:
-            lacking = [p.rule.name for p in self._patterns if p.subject(name, client) is None]
-            more = f"; for {lacking[0]!r} the token lacks a claim that can be part of a name" if lacking else ""
-            return Refusal(NOT_ALLOWED, f"no entry of the file fits{more}")
+            reasons = (reason for p in self._patterns if (reason := p.claims_fault(name, client)) is not None)
+            return Refusal(NOT_ALLOWED, next(reasons, "no entry of the file fits"))
         if rule.roles is not None and client.role not in rule.roles:
             return Refusal(NOT_ALLOWED, f"{rule.name!r} is not for the role {client.role}")
         return rule
@@ -142,7 +142,7 @@ class _Pattern:
     becomes part of an expression. exact: the one name that it stands for, or None.
     """
 
-    __slots__ = ("_claims", "_expression", "exact", "rule")
+    __slots__ = ("_claims", "_expression", "_with_any_claims", "exact", "rule")
 
     def __init__(self, rule: Rule, syntax: globs.Syntax) -> None:
         texts, self._claims = claims.split(rule.name) if syntax == "dots" else ([rule.name], [])
@@ -153,12 +153,21 @@ class _Pattern:
         references = [f"(?P=c{index})" for index in range(len(self._claims))]
         body = "".join(itertools.chain(*itertools.zip_longest(written, references, fillvalue="")))
         self._expression = re.compile("".join(groups) + body, re.DOTALL)
+        self._with_any_claims = "[^.*]+".join(written)
 
     def fits(self, name: str, client: identity.Identity) -> bool:
-        subject = self.subject(name, client)
+        subject = self._subject(name, client)
         return subject is not None and self._expression.fullmatch(subject) is not None
 
-    def subject(self, name: str, client: identity.Identity) -> str | None:
+    def claims_fault(self, name: str, client: identity.Identity) -> str | None:
+        """In words for the log, how other claims would have let the client in; None where none would."""
+        if not re.fullmatch(self._with_any_claims, name, re.DOTALL):
+            return None
+        if self._subject(name, client) is None:
+            return f"{self.rule.name!r} has a claim that the token lacks, or whose value cannot be part of a name"
+        return f"{self.rule.name!r} has a claim that is another in the token"
+
+    def _subject(self, name: str, client: identity.Identity) -> str | None:
         """What is to be matched; None where the client lacks a claim."""
         values = [claims.text(client.claims, path) for path in self._claims]
         return None if None in values else "\0".join([*(value for value in values if value is not None), name])

@@ -1,6 +1,6 @@
 """Calls on pooled connections, behind an admission gate.
 
-Owns the pool and its supervision, and the life of each call: queued -> running -> answered -> its connection cleaned
+Owns the life of each call: queued -> running -> answered -> its connection cleaned
 and given back. Must not know sockets or sessions: a call comes with a callback that is called exactly once.
 
 Callbacks, not tasks: a task, a cursor and a pool context for each call cost 60 to 70 us of about 300.
@@ -20,16 +20,17 @@ import psycopg2.errors
 from pgrpc import observe
 from pgrpc.core import catalog, errors, identity, roles, routines
 from pgrpc.postgres import (
-    backoff,
     cancelling,
     connecting,
     connection,
     pool,
     prepared,
+    probes,
     prologue,
     queue,
     refusals,
     statements,
+    supply,
 )
 
 Result = str | errors.RpcError
@@ -39,31 +40,33 @@ _GRACE = 5.0
 """Seconds beyond statement_timeout after which a server that does not answer is given up."""
 
 
-_RETURN = 2.0
-"""Seconds at most until calls are served again once the database is back."""
-
-_PROBE = 10.0
-"""Seconds between two looks at connections that nobody uses: they may be dead without being closed."""
-
 _NOT_YET = "not connected yet"
+
+_NO_SESSION = {
+    "sqlstate": "0A000",
+    "message": "a procedure cannot be called as a role through a pooler: it needs a direct connection",
+}
 
 
 class Job:
     """One call on its way."""
 
     __slots__ = (
-        "call", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps", "timeout",
+        "call", "caller", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps",
+        "timeout",
     )  # fmt: skip
 
     def __init__(
         self,
         call: catalog.Call,
-        timeout: float,
+        caller: identity.Identity,
         client: Hashable,
         done: Callable[[Result], None],
         steps: statements.Steps,
+        timeout: float,
     ) -> None:
         self.call = call
+        self.caller = caller
         self.timeout = timeout
         self.client = client
         self.done: Callable[[Result], None] | None = done
@@ -91,16 +94,14 @@ class Database:
         result_size: int,
         statement_timeout: float,
     ) -> None:
-        self._connector = connector
         self._observe = observer
         self._pool = pool.Pool(pool_size)
-        self._pool_size = pool_size
+        self._supply = supply.Supply(connector, self._pool, observer, self._supplied, self._lost, self._went_down)
+        self._probes = probes.Probes(self._pool, self._dispatch)
         self._queue: queue.FairQueue[Job] = queue.FairQueue(queue_size)
         self._result_size = result_size
         self._prologues = prologue.Prologues(statement_timeout)
         self._lent: dict[Job, None] = {}
-        self._wake = asyncio.Event()
-        self._probing: dict[prepared.Connection, float] = {}  # its deadline
         self._closing = False
         self._idle: asyncio.Event | None = None
         self.down: str | None = _NOT_YET
@@ -111,52 +112,18 @@ class Database:
         self._prologues.learn(known, hook)
 
     async def run(self) -> None:
-        """Keep the pool full, for ever. Only cancelling ends it."""
-        wait = backoff.Backoff(_RETURN)  # calls are refused meanwhile
-        short = False
+        """Keep the pool full, and give up what does not answer, for ever. Only cancelling ends it."""
         sweeper = asyncio.create_task(self._sweep())
         try:
-            while True:
-                if self._pool.size >= self._pool_size:
-                    short = False
-                    self._wake.clear()
-                    await self._wake.wait()
-                    continue
-                try:
-                    conn = await self._connect()
-                except connecting.CannotConnect as error:
-                    size = self._pool.size
-                    if not size:
-                        self._went_down(str(error))
-                    elif not short:
-                        short = True
-                        self._observe(observe.PoolShort(size, self._pool_size, str(error)))
-                    await asyncio.sleep(wait.next())
-                    continue
-                if conn.closed_by is not None:  # it has ended already, and nobody would tell us any more
-                    await asyncio.sleep(wait.next())
-                    continue
-                wait.reset()
-                conn.on_closed = partial(self._lost, conn)
-                self._pool.add(conn)
-                if self.down is not None and not self._closing:
-                    self.down = None
-                    self._observe(observe.DatabaseUp(self._pool.size))
-                self._dispatch()
+            await self._supply.run()
         finally:
             sweeper.cancel()
 
-    async def _connect(self) -> prepared.Connection:
-        conn = await self._connector.connect()
-        try:
-            async with asyncio.timeout(_GRACE):
-                await conn.check_session()
-        except BaseException as error:  # being cancelled is one
-            conn.close()
-            if not isinstance(error, psycopg2.Error | TimeoutError):
-                raise
-            raise connecting.CannotConnect(f"connected, but the server does not answer: {error}") from error
-        return conn
+    def _supplied(self) -> None:
+        if self.down is not None and not self._closing:
+            self.down = None
+            self._observe(observe.DatabaseUp(self._pool.size))
+        self._dispatch()
 
     async def drain(self, patience: float) -> None:
         """Take no more calls, and let those in flight end; at most `patience` seconds."""
@@ -185,7 +152,7 @@ class Database:
     ) -> Job:
         """Have a call made as `caller`; `done` is called once, at once where it cannot be made."""
         steps = statements.steps(call, caller, self._prologues, self._result_size)
-        job = Job(call, self._prologues.timeout(call, caller), client, done, steps)
+        job = Job(call, caller, client, done, steps, self._prologues.timeout(call, caller))
         if self.down is not None:
             self._answer(job, errors.Unavailable())
         elif not self._queue and (conn := self._pool.take()) is not None:
@@ -218,7 +185,10 @@ class Database:
         job.conn = conn
         job.started = time.monotonic()
         self._lent[job] = None
-        self._advance(job, None)
+        if statements.needs_session(job.call, job.caller) and not conn.is_session:
+            self._end(job, errors.DatabaseRefused(_NO_SESSION))
+        else:
+            self._advance(job, None)
 
     def _advance(self, job: Job, outcome: connection.Outcome | None) -> None:
         """The next step of a call, after its last one came to `outcome`."""
@@ -318,9 +288,7 @@ class Database:
         if self._idle is not None and not self.in_flight:
             self._idle.set()
 
-    def _lost(self, conn: prepared.Connection, error: psycopg2.Error) -> None:
-        self._pool.forget(conn)
-        self._wake.set()
+    def _lost(self, error: psycopg2.Error) -> None:
         if not self._pool.size and not self._closing:
             self._went_down(refusals.reason(error))
 
@@ -333,34 +301,10 @@ class Database:
 
     async def _sweep(self) -> None:
         """Give up servers that do not answer: statement_timeout is theirs to keep, but one may hang or be cut off."""
-        probe_at = time.monotonic() + _PROBE
         while True:
             await asyncio.sleep(1)
             now = time.monotonic()
             for job in list(self._lent):
                 if job.conn is not None and now > job.deadline:
                     job.conn.drop(psycopg2.OperationalError("the server does not answer"))
-            for conn, deadline in list(self._probing.items()):
-                if now > deadline:
-                    conn.drop(psycopg2.OperationalError("the server does not answer"))
-            if now > probe_at:
-                probe_at = now + _PROBE
-                self._probe(now + _GRACE)
-
-    def _probe(self, deadline: float) -> None:
-        """Have each connection that is free make a round trip."""
-        free = []
-        while (conn := self._pool.take()) is not None:
-            free.append(conn)
-        for conn in free:
-            self._probing[conn] = deadline
-            try:
-                conn.run("select 1", None, partial(self._probed, conn))
-            except psycopg2.Error as error:
-                conn.drop(error)
-                self._probed(conn, error)
-
-    def _probed(self, conn: prepared.Connection, outcome: connection.Outcome) -> None:
-        self._probing.pop(conn, None)
-        self._pool.give_back(conn)
-        self._dispatch()
+            self._probes.look(now)

@@ -19,6 +19,7 @@ class Pool(aiopg.Pool):
     _used: set[prepared.Connection]  # type: ignore[assignment]
 
     def __init__(self, maxsize: int) -> None:
+        self.places = maxsize
         super().__init__(
             "",
             0,

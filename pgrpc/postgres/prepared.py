@@ -34,9 +34,13 @@ _MAX_PREPARED = 256
 
 
 class Connection(connection.Connection):
-    """may_prepare: whether it is one session of the server for as long as it lives; behind a pooler it need not be."""
+    """is_session: whether it is one session of the server for as long as it lives; behind a pooler it need not be.
+
+    may_prepare: whether statements are kept prepared.
+    """
 
     def __init__(self, dsn: str, **parameters: Any) -> None:
+        self.is_session = False
         self.may_prepare = False
         self._names = itertools.count()
         self._prepared: dict[str, str | None] = {}  # statement -> its name, None where it was sent once as text
@@ -115,10 +119,10 @@ class Connection(connection.Connection):
             done(error)
 
     async def check_session(self) -> None:
-        """Find out whether statements may be kept prepared. Raises psycopg2.Error.
+        """Find out whether it is one session of the server. Raises psycopg2.Error.
 
         A pooler tells clients a process id of its own; names prepared on one session mean nothing, or something
         else, on the next one that it lends.
         """
         rows = await self.fetch("select pg_catalog.pg_backend_pid()")
-        self.may_prepare = rows[0][0] == str(self._conn.get_backend_pid())
+        self.is_session = self.may_prepare = rows[0][0] == str(self._conn.get_backend_pid())

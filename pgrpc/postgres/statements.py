@@ -29,6 +29,11 @@ CLEAN = prepared.Message(
 """Leaves nothing behind of what a function may have made for the session."""
 
 
+def needs_session(call: catalog.Call, caller: identity.Identity) -> bool:
+    """Whether the messages of this call must reach the same session of the server, or it would run as somebody else."""
+    return call.routine.kind == "procedure" and caller.role is not None
+
+
 def steps(call: catalog.Call, caller: identity.Identity, prologues: prologue.Prologues, result_size: int) -> Steps:
     """What makes the call as `caller`. result_size: bytes; a larger result is refused in the database."""
     make = _procedure if call.routine.kind == "procedure" else _function

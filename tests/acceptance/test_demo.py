@@ -123,7 +123,7 @@ def start(data: Path) -> Iterator[Start]:
     yield run
     for demo in demos:
         demo.end()
-    assert process.until(lambda: not leftovers(data), 10), leftovers(data)
+    assert process.until(lambda: not leftovers(data), PATIENCE), leftovers(data)
 
 
 def psql(dsn: str, sql: str) -> str:
@@ -307,4 +307,4 @@ def test_make_passes_signals_on(data: Path, made: Path) -> None:
         else:
             os.killpg(run.pid, number)
         run.communicate(timeout=PATIENCE)
-        assert process.until(lambda: not leftovers(data), 10), (number, leftovers(data))
+        assert process.until(lambda: not leftovers(data), PATIENCE), (number, leftovers(data))

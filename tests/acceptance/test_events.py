@@ -5,7 +5,6 @@ import contextlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -24,6 +23,7 @@ import pytest
 import websockets
 
 from pgrpc import embedded
+from tests import pooler
 from tests.conftest import Database
 from tests.proxy import Proxy
 from tests.serving import PATIENCE, ROOT, Client, RpcError, Server, serving
@@ -769,55 +769,14 @@ async def until_ready(server: Server) -> None:
             await asyncio.sleep(0.02)
 
 
-BOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
-
-
-@contextmanager
-def pgbouncer(database: Database, folder: Path) -> Iterator[str]:
-    """A transaction pooler before the database; its DSN."""
-    assert BOUNCER is not None
-    parts = urlsplit(database.dsn)
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    file = folder / "pgbouncer.ini"
-    file.write_text(
-        f"[databases]\npooled = host=127.0.0.1 port={parts.port} dbname={parts.path[1:]} user={parts.username} "
-        f"password='{parts.password}'\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\npool_mode = transaction\n"
-        "default_pool_size = 4\nunix_socket_dir =\n"
-    )
-    folder.chmod(0o755)
-    file.chmod(0o644)
-    user = "nobody" if os.geteuid() == 0 else None
-    with file.open() as given:  # nobody need not be able to enter the folder
-        process = subprocess.Popen([BOUNCER, "/dev/stdin"], stdin=given, stderr=subprocess.DEVNULL, user=user)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert process.poll() is None, "pgbouncer has ended"
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-        yield f"postgresql://u@127.0.0.1:{port}/pooled"
-    finally:
-        process.kill()
-        process.wait()
-
-
-@pytest.mark.skipif(
-    BOUNCER is None, reason="POOLERS ARE NOT TESTED: pgbouncer is not installed (apt install pgbouncer)"
-)
+@pooler.needed
 class TestTransactionPooler:
     async def test_the_log_says_that_no_events_come_through_it_and_calls_work(
         self, database: Database, tmp_path: Path
     ) -> None:
         prepare(database)
         with (
-            pgbouncer(database, tmp_path) as pooled,
+            pooler.pgbouncer(database.dsn, tmp_path) as pooled,
             serving(tmp_path, pooled, FUNCTIONS + CHANNELS, ready=False) as server,
         ):
             server.wait_for("connected to the database")
@@ -834,7 +793,7 @@ class TestTransactionPooler:
 
     async def test_with_a_direct_listen_dsn_all_works(self, embedded_database: Database, tmp_path: Path) -> None:
         prepare(embedded_database)
-        with pgbouncer(embedded_database, tmp_path) as pooled:
+        with pooler.pgbouncer(embedded_database.dsn, tmp_path) as pooled:
             rest = "database: {dsn: '${TEST_DSN}', listen_dsn: '${DIRECT}', statement_timeout: 500ms}\n"
             environ = {"DIRECT": embedded_database.dsn}
             with serving(tmp_path, pooled, rest + FUNCTIONS + CHANNELS, environ=environ) as server:

@@ -16,7 +16,7 @@ from pgrpc.postgres import connecting, database
 from tests import conftest
 from tests.integration import calling
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 PASSWORD = "acting-Secret-3"
 ROLES = ("acting_login", "acting_anon", "acting_user", "acting_admin")
 LOGIN, ANON, USER, ADMIN = ROLES

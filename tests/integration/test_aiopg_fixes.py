@@ -24,7 +24,7 @@ from pgrpc.postgres import cancelling, connecting, connection, pool, prepared
 from tests.conftest import Database
 from tests.proxy import Proxy
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 LOST = psycopg2.OperationalError("lost")
 
 

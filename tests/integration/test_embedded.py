@@ -21,6 +21,7 @@ from tests import conftest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOBODY = 65534
+PATIENCE = 60.0
 FAST = {"fsync": "off"}
 
 # Starts a server, says what it is, and waits to be killed. In a thread the kernel does not tie it to us: what is left
@@ -175,7 +176,7 @@ def test_recovers_from_a_killed_postmaster(data: Path, binaries: Path) -> None:
 def test_goes_down_with_a_killed_owner(data: Path, binaries: Path) -> None:
     owner, *_ = own(data, binaries, "main")
     kill(owner)
-    assert process.until(lambda: not running(data), 10)
+    assert process.until(lambda: not running(data), PATIENCE)
 
 
 def test_recovers_what_a_killed_owner_left(data: Path, binaries: Path) -> None:
@@ -203,7 +204,7 @@ def test_a_recycled_pid_is_not_signalled(data: Path) -> None:
 
 def test_a_half_made_cluster_is_made_again(data: Path, binaries: Path) -> None:
     making = subprocess.Popen([sys.executable, "-c", OWNER, str(data), str(binaries), "main"], cwd=PROJECT)
-    assert process.until(lambda: (data / "cluster.new" / "global").exists(), 20)
+    assert process.until(lambda: (data / "cluster.new" / "global").exists(), PATIENCE)
     making.kill()
     making.wait(10)
     assert not (data / "cluster").exists()
@@ -232,7 +233,7 @@ def test_an_exception_while_starting_leaves_no_process(data: Path) -> None:
             except Interrupted:
                 pass
             server.stop()
-            assert process.until(lambda: not running(data), 5), moment
+            assert process.until(lambda: not running(data), PATIENCE), moment
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -363,4 +364,4 @@ def test_as_a_user(data: Path, binaries: Path) -> None:
         assert ask(dsn, "select 1") == (1,)
     finally:
         kill(owner)
-    assert process.until(lambda: not running(data), 10)
+    assert process.until(lambda: not running(data), PATIENCE)

@@ -23,7 +23,7 @@ from pgrpc.core import channels, frames, hub
 from pgrpc.web import outbox, tornado_fixes
 from tests import certificates
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 LIMIT = 1 << 20
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 

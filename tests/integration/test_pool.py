@@ -20,7 +20,7 @@ from pgrpc.postgres import backoff, connecting, database, introspect, prepared, 
 from tests.conftest import Database
 from tests.proxy import Proxy
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 SQL = """
 create sequence calls;
@@ -418,7 +418,7 @@ class TestTime:
     async def test_a_server_that_does_not_answer_is_given_up(
         self, embedded_database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(database, "_GRACE", 1.0)  # new connections must be made within it, too
+        monkeypatch.setattr(database, "_GRACE", 0.2)
         async with serving(embedded_database, pool_size=1, timeout=0.3) as calls:
             pid = int(str(await calls.run("pid")))
             os.kill(pid, signal.SIGSTOP)

@@ -3,13 +3,14 @@
 import json
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pgrpc import embedded
 from pgrpc.core import errors
-from tests import conftest
+from tests import conftest, pooler
 from tests.integration import acting
 from tests.integration.acting import ADMIN, ANON, LOGIN, USER, somebody
 from tests.proxy import Proxy
@@ -172,6 +173,16 @@ async def test_one_round_trip(made: conftest.Database, given: Any) -> None:
             found = queries(bytes(proxy.sent[before:]))
             assert len(found) - ("discard temp" in found[-1]) == messages, found  # a second one prepares, once
             assert "set local role = E'acting_user'" in found[0]
+
+
+@pooler.needed
+async def test_through_a_pooler(made: conftest.Database, given: Any, tmp_path: Path) -> None:
+    with pooler.pgbouncer(acting.login_dsn(made), tmp_path) as pooled:
+        async with acting.acting(given, pool_size=3, dsn=pooled) as calls:
+            for who in (ANN, BOSS, NOBODY, BOB) * 3:
+                assert await calls.run(who, "who_kept") == [who.role, LOGIN, who.subject]
+                with pytest.raises(errors.DatabaseRefused, match="through a pooler"):
+                    await calls.run(who, "travels")
 
 
 async def test_procedures_stay_who_they_are_after_a_commit(given: Any) -> None:

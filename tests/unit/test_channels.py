@@ -172,11 +172,19 @@ def test_a_claim_cannot_widen_a_rule(entry: str, value: Any) -> None:
     names = ["user", "user.", "user..", "user.a", "user.a.b", "user.a.b.x", "user.b", "a", "user.None", "user.1", "."]
     for client in (somebody(sub=value), somebody()):
         assert [name for name in names if asked(of, name, client) is None] == []
-        refusal = of.rule("user.a", client)
-        assert isinstance(refusal, channels.Refusal)
-        assert refusal.reason == (
-            f"no entry of the file fits; for '{entry}' the token lacks a claim that can be part of a name"
-        )
+
+
+@pytest.mark.parametrize(
+    ("name", "sub", "reason"),
+    [
+        ("user.a", "b", "'user.{sub}' has a claim that is another in the token"),
+        ("user.a", "b.c", "'user.{sub}' has a claim that the token lacks, or whose value cannot be part of a name"),
+        ("user.a.b", "a", "no entry of the file fits"),
+        ("other", "a", "no entry of the file fits"),
+    ],
+)
+def test_the_log_is_told_which_claim_it_was(name: str, sub: str, reason: str) -> None:
+    assert listed("user.{sub}").rule(name, somebody(sub=sub)) == channels.Refusal("not allowed", reason)
 
 
 def test_nobody_hears_what_is_meant_for_somebody_else() -> None:

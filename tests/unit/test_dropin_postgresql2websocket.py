@@ -95,14 +95,15 @@ def test_a_missing_file_is_named_and_what_to_do() -> None:
 
 
 def test_every_fault_is_told_at_once_by_its_own_name() -> None:
-    assert faults("[postgresql]\nport = x\nmax_size = many\n[web]\nport = 70000\n[pgrpc]\norigins = example.com\n") == [
+    *rest, origins = faults(
+        "[postgresql]\nport = x\nmax_size = many\n[web]\nport = 70000\n[pgrpc]\norigins = example.com\n"
+    )
+    assert rest == [
         "postgresql2websocket.conf: [postgresql] port: must be a number from 1 to 65535",
         "postgresql2websocket.conf: [postgresql] max_size: must be a whole number, not text",
         "postgresql2websocket.conf: [web] port: must be at most 65535",
-        "postgresql2websocket.conf: [pgrpc] origins: must be an origin: scheme://host or scheme://host:port in ASCII, "
-        "without a path or a slash at its end, such as https://app.example.com or https://*.example.com; "
-        'or "*" for every origin',
     ]
+    assert origins.startswith("postgresql2websocket.conf: [pgrpc] origins: must be an origin: scheme://host")
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ def test_what_the_new_one_may_have_stays_and_the_rest_ends() -> None:
     hear(of, "news", "shut", "user.ann")
     steps = of.renew(BOB)
     assert ended(steps) == [(["user.ann"], "not allowed")]
-    assert denied(steps) == ["no entry of the file fits"]
+    assert denied(steps) == ["'user.{sub}' has a claim that is another in the token"]
     assert not of.renewing
     steps = of.renew(ANON)
     assert ended(steps) == [(["shut"], "not allowed")]

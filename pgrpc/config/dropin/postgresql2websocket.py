@@ -56,8 +56,9 @@ def load(environ: Mapping[str, str], file: Path | None = None) -> settings.Loade
                 document.put(place, _words(value), name)
             else:
                 document.put(place, value if key == "host" else settings.plain(value), name)
-    dsn = " ".join(f"{key}={_quoted(value)}" for key, value in connection.items())
-    document.put(("database", "dsn"), dsn or "dbname=''", f"{path}: [postgresql]")
+    # Where nothing is said, libpq decides.
+    dsn = settings.connection(connection or {"dbname": ""})
+    document.put(("database", "dsn"), dsn, f"{path}: [postgresql]")
     return document.load()
 
 
@@ -91,8 +92,3 @@ def _without_text(error: configparser.Error) -> str:
 
 def _words(text: str) -> list[str]:
     return [word for word in re.split(r"[\s,]+", text) if word]
-
-
-def _quoted(value: str) -> str:
-    """https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE"""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

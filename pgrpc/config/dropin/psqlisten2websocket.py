@@ -29,7 +29,7 @@ def load(environ: Mapping[str, str], file: Path | None = None) -> settings.Loade
     if (port := given.get("PORT")) and not (port.isdecimal() and 0 < int(port) < 65536):
         document.fault(f"{path}: PORT", "must be the database's port, a number from 1 to 65535")
     parts = {parameter: given[name] for name, parameter in _PARTS.items() if given.get(name)}
-    document.put(("database", "dsn"), " ".join(f"{key}={_quote(value)}" for key, value in parts.items()), str(path))
+    document.put(("database", "dsn"), settings.connection(parts), str(path))
     document.put(("database", "pool_size"), 1, "pool_size")  # nothing is called
     document.put(("server", "host"), "0.0.0.0", "host")
     document.put(("limits", "message_size"), "1MiB", "message_size")
@@ -69,8 +69,3 @@ def _value(match: re.Match[str]) -> str:
     if match["double"] is not None:
         return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), match["double"])
     return str(match["bare"] if match["single"] is None else match["single"])
-
-
-def _quote(value: str) -> str:
-    """https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE"""
-    return "'" + re.sub(r"(['\\])", r"\\\1", value) + "'"

@@ -4,6 +4,8 @@ Owns the way from a value, under the name that it has there, to its place in our
 user wrote (`ES_HTTPPORT: must be at most 65535`). Must not know any server's settings.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -67,3 +69,9 @@ class Document:
 def plain(value: Any) -> Any:
     """A text as if it had been written as a number or a word, where it is one."""
     return yamltree.plain(value.strip()) if isinstance(value, str) else value
+
+
+def connection(parameters: Mapping[str, str]) -> str:
+    """A connection string of libpq: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING"""
+    quoted = {key: re.sub(r"(['\\])", r"\\\1", value) for key, value in parameters.items()}
+    return " ".join(f"{key}='{value}'" for key, value in quoted.items())

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 _CONTINUED, _TEXT, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x8, 0x9, 0xA
 
