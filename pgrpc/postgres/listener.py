@@ -61,6 +61,7 @@ class Listener:
         # Nobody else can know the name, so nobody else's NOTIFY can be taken for ours.
         self._probe_channel = f"pgrpc.{secrets.token_hex(12)}"
         self._probe_seen = asyncio.Event()
+        self._always = frozenset(always)
         self._wanted = set(always)
         self._heard: set[str] = set()  # by PostgreSQL, on this connection
         self._changed: dict[str, None] = {}
@@ -206,7 +207,7 @@ class Listener:
 
     def _came_up(self) -> None:
         self.down = None
-        self._observe(observe.ListenerUp(len(self._wanted), self._gap is not None))
+        self._observe(observe.ListenerUp(len(self._wanted - self._always), self._gap is not None))
 
     def _went_down(self, reason: str) -> None:
         now = time.monotonic()

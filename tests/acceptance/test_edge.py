@@ -85,6 +85,24 @@ class TestProxies:
                 server.wait_for, "refused 198.51.100.7: pages of 'http://app.example' may not connect"
             )
 
+    async def test_functions_are_told_the_clients_address(self, embedded_database: Database, tmp_path: Path) -> None:
+        embedded_database.execute(
+            "create role edge_anon nologin; create function told() returns json stable language sql as "
+            "$$ select current_setting('request.headers')::json $$"
+        )
+        rest = (
+            "server: {port: 0, trusted_proxies: [127.0.0.1]}\n"
+            "auth: {secret: a-secret-of-the-tests-that-is-long-enough, roles: [], anonymous_role: edge_anon}\n"
+            "functions: {told: }\n"
+        )
+        headers = {"X-Forwarded-For": "6.6.6.6, 198.51.100.7", "X-Real-IP": "6.6.6.6"}
+        try:
+            with serving(tmp_path, embedded_database.dsn, rest) as server:
+                async with Client(server.address(), additional_headers=headers) as client:
+                    assert await client.call("told") == {"x-real-ip": "198.51.100.7"}
+        finally:
+            embedded_database.execute("drop owned by edge_anon; drop role edge_anon")
+
 
 class TestLogins:
     async def test_an_address_may_not_try_one_token_after_the_other(
