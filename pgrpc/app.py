@@ -15,7 +15,7 @@ from typing import Any
 
 import pgrpc.config as configuration
 from pgrpc import administration, fitting, inspection, loops, observe, tls
-from pgrpc.core import catalog, channels, control, counts, hub, identity
+from pgrpc.core import catalog, channels, control, counts, hub, identity, ratelimit
 from pgrpc.postgres import backoff, connecting, database, listener
 from pgrpc.web import context, listening, server
 
@@ -41,6 +41,7 @@ class Share:
     sockets: listening.Sockets
     """On which it listens."""
     counts: counts.Counts
+    rates: ratelimit.Buckets
     tell: Callable[[Mapping[str, str]], None]
     """What is not ready here: {"database": "..."}."""
     unready: Callable[[], Mapping[str, Any]]
@@ -164,6 +165,7 @@ async def _serve(
         observer,
         unready_anywhere,
         share.counts if share else counts.Local(),
+        rates=share.rates if share else ratelimit.Rates(),
         dialects=config.dialects,
     )
     if authenticator is not None and config.auth is not None:

@@ -1,4 +1,4 @@
-"""What the workers of one server share: counts, and what is not ready in each. Memory that is made before they fork.
+"""What the workers of one server share: counts, rates, and what is not ready in each. It is made before they fork.
 
 Owns the memory and its layout. Must not know what is counted or told, nor how workers are started. Each worker writes
 only what is its own; whoever supervises them wipes that when a worker has died.
@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+
+from pgrpc.core import ratelimit
 
 _BUCKETS = 1024
 _WAYS = 64
@@ -27,6 +29,13 @@ _SLOTS = _BUCKETS * _WAYS
 _LOCK_TRIES = 200
 _LOCK_PAUSE = 0.001
 """Seconds. What is done under the lock takes microseconds: who holds it longer has been stopped by somebody."""
+
+_SETS = 1024
+_PLACES = 16
+"""Of one set: a key's bucket is in one of these, in the place of the one that was used longest ago if need be."""
+
+_NOT_NOW = 1.0
+"""Seconds until the next try where the lock is not to be had."""
 
 STALE = 5.0
 """Seconds after which a worker that has told nothing does not count as ready."""
@@ -53,12 +62,11 @@ class Counts:
         self._digests = memoryview(mmap.mmap(-1, _SLOTS * 8)).cast("Q")
         self._counts = memoryview(mmap.mmap(-1, _SLOTS * 4 * workers)).cast("I")
         self._secret = secrets.token_bytes(16)  # so that nobody can choose keys that share a bucket
-        # Held by a process, not by what it inherited; let go of by the kernel when it dies: fcntl(2).
-        self._lock = _nameless_file()
+        self._lock = _Lock()
         self._column = 0
 
     def close(self) -> None:
-        os.close(self._lock)
+        self._lock.close()
 
     def use(self, worker: int) -> None:
         """From now on count as this worker."""
@@ -67,7 +75,7 @@ class Counts:
     def take(self, key: str, most: int) -> bool:
         """As in core.counts; also False where the table has no room for the key, or the lock is not to be had."""
         digest, bucket = self._place(key)
-        with self._locked() as locked:
+        with self._lock.held() as locked:
             slot = self._find(digest, bucket) if locked else None
             if slot is None and locked:
                 slot = next((free for free in bucket if not self._total(free)), None)
@@ -101,19 +109,60 @@ class Counts:
     def _total(self, slot: int) -> int:
         return sum(self._counts[slot::_SLOTS])
 
+
+class Rates:
+    """core.ratelimit.Buckets for several processes: token buckets in shared memory. Their clock is the machine's."""
+
+    def __init__(self) -> None:
+        places = _SETS * _PLACES
+        self._keys = memoryview(mmap.mmap(-1, places * 8)).cast("Q")
+        self._tokens = memoryview(mmap.mmap(-1, places * 8)).cast("d")
+        self._filled_at = memoryview(mmap.mmap(-1, places * 8)).cast("d")
+        self._lock = _Lock()
+
+    def close(self) -> None:
+        self._lock.close()
+
+    def take(self, key: Hashable, rate: ratelimit.Rate, now: float, count: int = 1) -> float:
+        """As in core.ratelimit. now: seconds of time.monotonic, which all processes of a machine have in common."""
+        short = hash(key) & (1 << 64) - 1  # the same in all that were forked from one
+        first = short % _SETS * _PLACES
+        own = range(first, first + _PLACES)
+        with self._lock.held() as locked:
+            if not locked:
+                return _NOT_NOW
+            place = next((each for each in own if self._keys[each] == short), None)
+            if place is None:
+                place = min(own, key=self._filled_at.__getitem__)
+                self._keys[place], self._tokens[place], self._filled_at[place] = short, rate.count, now
+            passed = max(0.0, now - self._filled_at[place])
+            self._tokens[place], wait = ratelimit.pour(rate, self._tokens[place], passed, count)
+            self._filled_at[place] = max(now, self._filled_at[place])
+            return wait
+
+
+class _Lock:
+    """Held by a process, not by what it inherited; let go of by the kernel when it dies: fcntl(2)."""
+
+    def __init__(self) -> None:
+        self._file = _nameless_file()
+
+    def close(self) -> None:
+        os.close(self._file)
+
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[bool]:
-        """Whether the lock was had. Not waited for without end: one stopped process must not stop the others."""
+    def held(self) -> Iterator[bool]:
+        """Whether it was had. Not waited for without end: one stopped process must not stop the others."""
         for _ in range(_LOCK_TRIES):
             try:
-                fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 time.sleep(_LOCK_PAUSE)
                 continue
             try:
                 yield True
             finally:
-                fcntl.lockf(self._lock, fcntl.LOCK_UN)
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
             return
         yield False
 

@@ -96,6 +96,7 @@ class _Parent:
         bound = app.bind(config.server, config.server.workers)
         self._workers = [_Worker(number, sockets) for number, sockets in enumerate(bound)]
         self._counts = shared.Counts(len(self._workers))
+        self._rates = shared.Rates()
         self._states = shared.States(len(self._workers))
         self._life = os.pipe()
         """Nothing is written to it: it ends for the workers when the parent is no more."""
@@ -266,7 +267,8 @@ class _Parent:
 
         self._counts.use(number)
         config = administration.renewed(self._config, os.environ) if self._serving else self._config
-        share = app.Share(sockets, self._counts, functools.partial(self._states.tell, number), self._states.unready)
+        state = functools.partial(self._states.tell, number)
+        share = app.Share(sockets, self._counts, self._rates, state, self._states.unready)
         try:
             return app.run(
                 config, stop_on=(STOP,), on_serving=lambda url: tell(serving=url), observer=observed, share=share

@@ -6,6 +6,7 @@ Owns the arithmetic. Must not know the clock, nor who is counted: it is told the
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Protocol
 
 MOST = 10_000
 """How many buckets are kept, so that nobody can fill the memory by asking under many names."""
@@ -32,20 +33,29 @@ class TokenBucket:
 
         More than one time's worth goes when the bucket is full; then the next must wait for all of it.
         """
-        most = self._rate.count
-        per_second = most / self._rate.seconds
-        if self._filled_at is not None:
-            self._tokens = min(most, self._tokens + (now - self._filled_at) * per_second)
+        filled_at = now if self._filled_at is None else self._filled_at
+        self._tokens, wait = pour(self._rate, self._tokens, now - filled_at, count)
         self._filled_at = now
-        missing = min(count, most) - self._tokens
-        if missing > 0:
-            return missing / per_second
-        self._tokens -= count
-        return 0
+        return wait
+
+
+def pour(rate: Rate, tokens: float, passed: float, count: int) -> tuple[float, float]:
+    """What is in a bucket `passed` seconds later when `count` were asked for, and the seconds to wait for them."""
+    per_second = rate.count / rate.seconds
+    tokens = min(rate.count, tokens + passed * per_second)
+    missing = min(count, rate.count) - tokens
+    return (tokens, missing / per_second) if missing > 0 else (tokens - count, 0)
+
+
+class Buckets(Protocol):
+    """A bucket for each key."""
+
+    def take(self, key: Hashable, rate: Rate, now: float, count: int = 1) -> float:
+        """As TokenBucket.take, from the bucket of the key, which always comes with the same rate."""
 
 
 class Rates:
-    """A bucket for each key. Beyond `most` the one that was used longest ago is forgotten: mostly it is full again."""
+    """Those of one process. Beyond `most` the one that was used longest ago is forgotten: mostly it is full again."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -55,7 +65,6 @@ class Rates:
         return len(self._buckets)
 
     def take(self, key: Hashable, rate: Rate, now: float, count: int = 1) -> float:
-        """As TokenBucket.take, from the bucket of the key, which always comes with the same rate."""
         short = hash(key)  # a key may hold what a client wrote, of any length
         bucket = self._buckets.get(short)
         if bucket is None:

@@ -61,7 +61,7 @@ class Session:
         client: identity.Identity | None = identity.NOBODY,
         *,
         address: str = "",
-        rates: ratelimit.Rates | None = None,
+        rates: ratelimit.Buckets | None = None,
         terms: identity.Terms | None = None,
     ) -> None:
         self._standing = standing.Standing(client, terms)

@@ -52,7 +52,7 @@ class Context:
     """None, both, where nobody is asked who he is."""
     terms: identity.Terms | None = None
     """What holds for identities then."""
-    rates: ratelimit.Rates = field(default_factory=ratelimit.Rates)
+    rates: ratelimit.Buckets = field(default_factory=ratelimit.Rates)
     """How often each client has asked lately."""
     sockets: set[Socket] = field(default_factory=set)
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)

@@ -224,6 +224,19 @@ async def test_workers_do_not_outlive_their_parent(embedded_database: Database, 
         # That none is left is seen on leaving.
 
 
+async def test_rates_hold_over_all(embedded_database: Database, tmp_path: Path) -> None:
+    embedded_database.execute(SQL)
+    async with workers(tmp_path, embedded_database.dsn, "rates: {address: {calls: 30/min}}") as server:
+        async with AsyncExitStack() as stack:
+            clients = await opened(server, stack, MANY)
+            calls = [client.call("add", 1, 2) for client in clients for _ in range(3)]
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, RpcError) and answer.code == -32005]
+        # Half a token a second comes back meanwhile. Two workers that each counted for themselves would let through 60.
+        assert 30 <= answers.count(3) < 45
+        assert len(refused) == len(answers) - answers.count(3)
+
+
 async def test_connections_are_limited_over_all(embedded_database: Database, tmp_path: Path) -> None:
     embedded_database.execute(SQL)
     limits = "connections: 8, connections_per_address: 6"

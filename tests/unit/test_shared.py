@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pgrpc import shared
+from pgrpc.core import ratelimit
 
 # Python 3.12 warns of forking where there are threads, which other tests may have left. Ours do little after it.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -100,7 +101,7 @@ def test_a_place_in_the_table_is_used_again(counts: shared.Counts, monkeypatch: 
 
 def test_a_process_that_is_stopped_within_the_lock_holds_up_nobody(counts: shared.Counts) -> None:
     def work() -> None:
-        with counts._locked() as locked:
+        with counts._lock.held() as locked:
             assert locked
             os.kill(os.getpid(), signal.SIGSTOP)
         signal.pause()
@@ -150,3 +151,44 @@ def test_what_is_half_written_is_not_taken_for_the_truth() -> None:
     states.tell(0, {"listener": "down"})
     states._memory[20] ^= 1
     assert states.unready() == {"worker 0": {"process": "does not answer"}}
+
+
+@pytest.fixture
+def rates() -> Iterator[shared.Rates]:
+    made = shared.Rates()
+    yield made
+    made.close()
+
+
+def test_a_rate_holds_over_all_processes(rates: shared.Rates) -> None:
+    rate = ratelimit.Rate(8)
+    begin, go = os.pipe()
+    passed, report = os.pipe()
+
+    def work() -> None:
+        os.read(begin, 1)
+        for _ in range(50):
+            if not rates.take(("identity", "ann"), rate, 100.0):
+                os.write(report, b"x")
+
+    children = [child(work) for _ in range(4)]
+    os.write(go, b"1234")
+    assert all(finished(pid) for pid in children)
+    assert os.read(passed, 1000) == b"x" * 8
+    assert rates.take(("identity", "ann"), rate, 100.0) == 0.125
+    assert rates.take(("identity", "bob"), rate, 100.0) == 0
+    assert rates.take(("identity", "ann"), rate, 100.125) == 0
+
+
+def test_a_clock_that_is_a_little_behind_gives_nothing_away(rates: shared.Rates) -> None:
+    rate = ratelimit.Rate(1)
+    assert rates.take("a", rate, 100.0) == 0
+    assert rates.take("a", rate, 99.5) == pytest.approx(1)
+    assert rates.take("a", rate, 100.5) == pytest.approx(0.5)
+
+
+def test_many_names_do_not_fill_the_memory(rates: shared.Rates) -> None:
+    rate = ratelimit.Rate(1)
+    for number in range(100_000):
+        rates.take(number, rate, float(number))
+    assert rates.take(99_999, rate, 99_999.5) == pytest.approx(0.5), "those of late are remembered"
