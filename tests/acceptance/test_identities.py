@@ -432,7 +432,7 @@ async def test_rates_of_one_address_and_one_identity(database: Database, tmp_pat
     rates = """
 limits:
   rates:
-    address: {logins: 3/min}
+    address: {logins: 6/min}  # the tokens of the three handshakes count
     identity: {calls: 2/min, subscriptions: 2/min}
 functions: {whoami: }
 channels: {"*": }
