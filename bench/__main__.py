@@ -5,6 +5,7 @@ each line has what it is set beside, measured a moment before or after it. Media
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -13,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,10 @@ _ROOT = Path(__file__).resolve().parent.parent
 _ADD = '{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1}'
 _ON = '{"jsonrpc":"2.0","method":"rpc.on","params":["%s"],"id":1}'
 _PAD = 100
+_PARTS = ("burst", "steady", "spread", "quiet", "calls", "workers", "stalls", "memory", "clients", "listed")
 _CONFIG = """
 database: {dsn: "%s"}
-server: {port: 0}
+server: {port: 0, workers: %d}
 limits: {subscriptions: 10000}
 functions:
   add:
@@ -102,7 +105,7 @@ class Process:
         self.child.communicate()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _process(*arguments: str, **options: Any) -> Iterator[Process]:
     process = Process(*arguments, **options)
     try:
@@ -111,11 +114,11 @@ def _process(*arguments: str, **options: Any) -> Iterator[Process]:
         process.end()
 
 
-@contextmanager
-def _pgrpc(folder: Path, dsn: str, fast: bool, functions: int = 0) -> Iterator[tuple[Process, int]]:
+@contextlib.contextmanager
+def _pgrpc(folder: Path, dsn: str, fast: bool, functions: int = 0, workers: int = 1) -> Iterator[tuple[Process, int]]:
     file = folder / "config.yaml"
     more = "".join(f"  add{number}: {{function: add}}\n" for number in range(functions))
-    file.write_text(_CONFIG % (dsn, more))
+    file.write_text(_CONFIG % (dsn, workers, more))
     (folder / "judged.json").write_text(_JUDGED)
     with _process("server.py", "--config", str(file), fast=fast, errors=subprocess.PIPE) as server:
         assert server.child.stderr is not None
@@ -123,13 +126,23 @@ def _pgrpc(folder: Path, dsn: str, fast: bool, functions: int = 0) -> Iterator[t
         for line in server.child.stderr:
             if found := re.search(r"serving http://[^:]+:(\d+)", line):
                 port = int(found[1])
-            if "connected to the database" in line:
                 break
-        time.sleep(0.3)  # the listener's self-test
+        _until_ready(port)
         yield server, port
 
 
-@contextmanager
+def _until_ready(port: int) -> None:
+    """All of the workers, the listeners too."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5).close()
+            return
+        time.sleep(0.05)
+    raise SystemExit("pgrpc is not ready")
+
+
+@contextlib.contextmanager
 def _floor(clients: int, messages: int, gap: float) -> Iterator[tuple[Process, int]]:
     with _process("-m", "bench.peers", "floor", str(clients), str(messages), str(_PAD), str(gap)) as process:
         yield process, int(process.line("PORT"))
@@ -205,11 +218,9 @@ class Bench:
         return tuple(statistics.median(column) for column in zip(*(measure() for _ in range(self.runs)), strict=True))
 
     def everything(self) -> None:
-        for part in (
-            self.burst, self.steady, self.spread, self.quiet, self.calls, self.stalls, self.memory, self.clients,
-            self.listed,
-        ):  # fmt: skip
-            _say(f"{part.__name__} ...")
+        for name in _PARTS:
+            part = getattr(self, name)
+            _say(f"{name} ...")
             part()
 
     def burst(self) -> None:
@@ -352,6 +363,21 @@ class Bench:
             else:
                 self.row(name, "slowest socket's p99", "fastest socket's", f"{unfair:.1f}x")
 
+    def workers(self) -> None:
+        def measure() -> tuple[float, ...]:
+            rates = []
+            for workers in (1, 2):
+                with _pgrpc(self.folder, self.dsn, self.fast, workers=workers) as (_, port):
+                    load = _load("rpc", port, "/rpc", 16, 4, self.seconds, _ADD)
+                    rates.append(load.result()["rate"])
+                    load.end()
+            return rates[1], rates[0], rates[1] / rates[0]
+
+        two, one, ratio = self.medians(measure)
+        self.row(
+            "calls with two workers: 16 sockets, 4 in flight", f"{two:,.0f}/s", f"one: {one:,.0f}", f"{ratio:.2f}x"
+        )
+
     def memory(self) -> None:
         def measure() -> tuple[float, ...]:
             took = []
@@ -409,9 +435,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--quick", action="store_true", help="one short run of each, instead of the median of five")
     parser.add_argument("--plain", action="store_true", help="without the accelerators of pgrpc[fast]")
-    parser.add_argument(
-        "--only", default="", help="one part: burst, steady, spread, quiet, calls, stalls, memory, clients, listed"
-    )
+    parser.add_argument("--only", default="everything", choices=_PARTS, help="one part")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pgrpc-bench-") as name:
         folder = Path(name)
@@ -425,7 +449,7 @@ def main() -> None:
             notifier.close()
             runs, seconds = (1, 2.0) if options.quick else (5, 4.0)
             bench = Bench(folder, dsn, runs, seconds, not options.plain)
-            getattr(bench, options.only or "everything")()
+            getattr(bench, options.only)()
     widths = [max(len(row[i]) for row in bench.rows) for i in range(4)]
     sys.stdout.write(f"{'with' if not options.plain else 'without'} pgrpc[fast], {os.cpu_count()} processors\n\n")
     heads = ("what", "pgrpc", "beside it", "ratio")

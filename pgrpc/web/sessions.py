@@ -30,16 +30,17 @@ class SessionSocket(socket.Socket):
 
     make: type[session.Session] = session.Session
     """What a session is made by."""
-    # Of the class, so that a socket whose identity has no end has none of its own.
-    _timer: asyncio.TimerHandle | None = None
-    _wake_at: float | None = None
-    _login: "asyncio.Task[None] | None" = None
-    _jobs: dict[effects.Ticket, Any] | None = None
-    _asked: deque[effects.Effect] | None = None  # while effects are performed: those that are still to be
+    # See socket.Socket.
+    __slots__ = ("_asked", "_frames", "_jobs", "_login", "_timer", "_wake_at", "session")
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)
         self.session = self._session()
+        self._timer: asyncio.TimerHandle | None = None
+        self._wake_at: float | None = None
+        self._login: asyncio.Task[None] | None = None
+        self._jobs: dict[effects.Ticket, Any] | None = None
+        self._asked: deque[effects.Effect] | None = None  # while effects are performed: those that are still to be
         self._frames = 0
 
     def _session(self) -> session.Session:
