@@ -206,6 +206,9 @@ class _Builder:
         eventserv = on.get("eventserv")
         if eventserv is not None and eventserv.get("assets") is not None:
             eventserv["assets"] = self._path.parent / eventserv["assets"]
+            if not os.path.isfile(eventserv["assets"] / "index.html"):
+                words = "holds no index.html: name a folder that does, relative to this file"
+                self._faults.add(("dialects", "eventserv", "assets"), words)
         return model.Dialects(**{name: _DIALECTS[name](**entry) for name, entry in on.items()})
 
     def _check_broadcast(self, dialect: model.Psqlisten2websocket | None, listed: tuple[model.Channel, ...]) -> None:

@@ -152,6 +152,14 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
+_WHOLE = {
+    TokenType.DATE: re.compile(r"[0-9-]+"),
+    TokenType.TIME: re.compile(r"[0-9:.]+"),
+    TokenType.TIMESTAMP: re.compile(r"[0-9-]+(?:[ T][0-9:.]+)?"),
+}
+"""Types that take a text with more in it than they keep: a date drops the time, the others the time zone."""
+
+
 def _keeping(value: Any) -> Collection[TokenType]:
     """The types to which a cast leaves this constant what it is."""
     match value:
@@ -163,6 +171,9 @@ def _keeping(value: Any) -> Collection[TokenType]:
             return sqlgrammar.FRACTIONS.values()
         case list():
             return ()
+        case str():
+            losing = {kind for kind, whole in _WHOLE.items() if not whole.fullmatch(value)}
+            return {*sqlgrammar.TYPES.values()} - losing
     return sqlgrammar.TYPES.values()
 
 

@@ -29,6 +29,8 @@ def parse(text: str) -> list[Any]:
         refuse(f"the text has {len(text)} characters, the limit is {MAX_CHARACTERS}")
     tokens = _DIALECT.tokenize(text)
     _check(tokens)
+    if tokens[-1].token_type is TokenType.SEMICOLON:
+        tokens.pop()  # a comment after it would make a second statement, of nothing
     return _Parser(error_level=sqlglot.ErrorLevel.IMMEDIATE, dialect=_DIALECT).parse(tokens, text)
 
 
@@ -61,7 +63,7 @@ _WORDS = {
     "FALSE": TokenType.FALSE,
     "ARRAY": TokenType.ARRAY,
 }
-# The types to which a constant may be cast.
+# The types to which a constant may be cast. Not `real`: it rounds, and what takes double precision gets what is left.
 INTEGERS = {
     "SMALLINT": TokenType.SMALLINT,
     "INT2": TokenType.SMALLINT,
@@ -74,8 +76,6 @@ INTEGERS = {
 FRACTIONS = {
     "NUMERIC": TokenType.DECIMAL,
     "DECIMAL": TokenType.DECIMAL,
-    "REAL": TokenType.FLOAT,
-    "FLOAT4": TokenType.FLOAT,
     "FLOAT8": TokenType.DOUBLE,
     "DOUBLE PRECISION": TokenType.DOUBLE,
 }

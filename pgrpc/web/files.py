@@ -5,7 +5,7 @@ Owns which files of it are served, and how browsers keep them. Must not know wha
 
 import mimetypes
 import os
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,10 @@ class File(pages.Page, StaticFileHandler):
     def initialize(self, shared: context.Context) -> None:  # type: ignore[override]
         pages.Page.initialize(self, shared)
         StaticFileHandler.initialize(self, str(shared.server.static), "index.html")
+
+    def head(self, path: str) -> Awaitable[None]:
+        """Without reading the file."""
+        return StaticFileHandler.head(self, path)
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
         """Tornado follows no symbolic link out of the folder; here, none to what is hidden in it either."""

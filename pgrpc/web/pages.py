@@ -4,7 +4,7 @@ Owns the pages and their headers. Must not know the protocol of the sockets.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -47,6 +47,10 @@ class Page(RequestHandler):
     def set_default_headers(self) -> None:
         for name, value in self.headers.items():
             self.set_header(name, value)
+
+    def head(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
+        """As GET; Tornado leaves the content out (RFC 9110 section 9.3.2). Many a health check asks so."""
+        return self.get(*args, **kwargs)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self.set_header("Content-Type", "text/plain; charset=utf-8")

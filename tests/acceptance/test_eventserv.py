@@ -304,6 +304,12 @@ class TestSettings:
             answer = ask(server, path)
             assert answer.status == "HTTP/1.1 200 OK"
             assert b"<title>pgrpc</title>" in answer.body
+        for path in ("/", "/health/live", "/health/ready", "/surface.json"):
+            got, asked = ask(server, path), ask(server, path, method="HEAD")
+            assert asked.status == got.status == "HTTP/1.1 200 OK"
+            assert asked.headers["content-length"] == got.headers["content-length"] == str(len(got.body))
+        assert ask(server, "/listen/x/", method="HEAD").status == "HTTP/1.1 301 Moved Permanently"
+        assert ask(server, "/nothing", method="HEAD").status == "HTTP/1.1 404 Not Found"
         assert json.loads(ask(server, "/surface.json").body)["channels"] == [{"name": "*", "glob": True}]
 
     def test_where_clients_reach_it_and_who_may(self, database: Database, tmp_path: Path) -> None:

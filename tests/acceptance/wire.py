@@ -89,7 +89,7 @@ def ask(server: Server, target: str, *headers: str, method: str = "GET") -> Answ
         with connection.makefile("rb") as stream:
             head = b"".join(iter(stream.readline, b"\r\n"))
             answer = Answer(head.removesuffix(b"\r\n"))
-            answer.body = stream.read(int(answer.headers.get("content-length", 0)))
+            answer.body = b"" if method == "HEAD" else stream.read(int(answer.headers.get("content-length", 0)))
             return answer
 
 

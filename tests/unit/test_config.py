@@ -211,6 +211,7 @@ def test_dialects(on: str) -> None:
 
 
 def test_what_dialects_say() -> None:
+    write("pages/index.html", "")
     found = load(f"""{DSN}
 channels: {{"e*": {{glob: posix}}}}
 dialects:
@@ -397,6 +398,10 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("server:\n  allowed_origins: '*'\n", "3:3: server.allowed_origins: must be a list, not text"),
         ("dialects: {eventserv: 1}\n", f"2:12: dialects.eventserv: {ON_OFF}, not a number"),
         ("dialects: {eventserv: {x: 1}}\n", "2:24: dialects.eventserv.x: unknown key; known here: url_base, assets"),
+        (
+            "dialects: {eventserv: {assets: none}}\n",
+            "2:24: dialects.eventserv.assets: holds no index.html: name a folder that does, relative to this file",
+        ),
         (
             "dialects: {eventserv: {url_base: h}}\n",
             "2:24: dialects.eventserv.url_base: must be a URL such as https://events.example.com, or empty",

@@ -141,6 +141,31 @@ def test_what_is_not_used_is_told() -> None:
     assert found.warnings[0].startswith("my.toml: Colour: is no setting of pg_eventserv; known: AssetsPath, ")
 
 
+@pytest.mark.parametrize(
+    ("written", "used", "dropped"),
+    [
+        ("postgres://u:p@h/d?pool_max_conns=10", "postgres://u:p@h/d", ["pool_max_conns"]),
+        (
+            "postgres://u:p%3F@h/d?sslmode=require&pool_min_conns=1&application_name=x&pool_max_conns=2",
+            "postgres://u:p%3F@h/d?sslmode=require&application_name=x",
+            ["pool_min_conns", "pool_max_conns"],
+        ),
+        ("postgres://u:pool_max_conns=1@h/d", "postgres://u:pool_max_conns=1@h/d", []),
+        (
+            r"host = h pool_max_conns='1 0' password='it\'s pool_max_conns=3' user=a\ pool_max_conns=1",
+            r"host = h password='it\'s pool_max_conns=3' user=a\ pool_max_conns=1",
+            ["pool_max_conns"],
+        ),
+    ],
+)
+def test_settings_of_its_driver_are_left_out(written: str, used: str, dropped: list[str]) -> None:
+    found = load({"DATABASE_URL": written})
+    assert found.config.database.dsn == used
+    assert found.warnings == tuple(
+        f"DATABASE_URL: {key} is not used: it is a setting of pgx, the driver of pg_eventserv" for key in dropped
+    )
+
+
 def test_a_pattern_that_is_none_ends_the_list() -> None:
     found = load({"ES_CHANNELS": "a [b c"})
     assert names(found) == ["a"]

@@ -44,6 +44,8 @@ TAKEN: dict[str, tuple[str, Any]] = {
         ("f", ["2024-02-29", "1 day", "2024-02-29 12:00Z"]),
     "select f(1::int, -1::bigint, 2::numeric, 1.5::double precision, true::bool, null::uuid, null::int[])":
         ("f", [1, -1, 2, Decimal("1.5"), True, None, None]),
+    "select f('2024-02-29T12:00:00.5'::timestamp, '2024-02-29'::timestamp::date, '12:00'::time, null::date)":
+        ("f", ["2024-02-29T12:00:00.5", "2024-02-29", "12:00", None]),
     "select f('x'::character varying, 'x'::timestamp with time zone, 'x'::text::uuid, '{}'::jsonb)":
         ("f", ["x", "x", "x", "{}"]),
     "select f(array[1, 2]::bigint[], array[array['a']]::text[][])": ("f", [[1, 2], [["a"]]]),
@@ -54,6 +56,8 @@ TAKEN: dict[str, tuple[str, Any]] = {
         ("f", {"a": "2024-02-29", "b": 1, "c": [1]}),
     # Comments are none of it
     "select /* a /* b */ c */ f(1) -- d": ("f", [1]),
+    "select f(1); -- d": ("f", [1]),
+    "select f(1) /* d */ ; /* e */\n": ("f", [1]),
 }  # fmt: skip
 
 
@@ -132,6 +136,9 @@ REFUSED = (
     "select f('x'::timestamp(3))", "select f('x'::xml)", "select f(1::text)", "select f(1.5::int)",
     "select f(true::int)", "select f(1::boolean)", "select f(1::int[])", "select f('{1}'::int[])",
     "select f(array[1]::int)", "select f(array[1.5]::int[])", "select f(array['x']::regclass[])",
+    "select f('2024-02-29 12:00'::date)", "select f('2024-02-29 12:00+02'::timestamp)", "select f('12:00+02'::time)",
+    "select f('2024-02-29 12:00'::timestamp::date)", "select f(array['2024-02-29 12:00']::date[])",
+    "select f(0.1::real)", "select f('0.1'::float4)",
     "select f(null::regclass)", "select f('x'::text::regclass)", "select f('x'::int::record)",
     # what cannot be read
     "select f('x)", 'select "f(1)', "select f($$x)", "select f(1", "select f 1)", "select f(1))", "select f[1](2)",

@@ -42,6 +42,11 @@ def test_no_word_is_special_but_those_of_the_form() -> None:
     assert statement.expressions[0].sql("postgres") == 'DATE_ADD(union := 1, "Where" := CAST(1 AS INT), c := -1)'
 
 
+def test_a_comment_is_no_statement() -> None:
+    (statement,) = sqlgrammar.parse("select f(1); -- done")
+    assert statement.sql("postgres") == "SELECT F(1)"
+
+
 def test_text_is_bounded() -> None:
     assert sqlcall.read(f"select f('{'x' * (sqlgrammar.MAX_CHARACTERS - 20)}')").method == "f"
     with pytest.raises(errors.InvalidRequest, match="the limit is 16384"):

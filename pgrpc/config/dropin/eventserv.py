@@ -5,6 +5,7 @@ TLS. Must not know how anything is served.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,17 @@ _TLS: Mapping[str, model.Place] = {
 }
 """The same, where both files are named."""
 
+_PGX = frozenset((
+    "pool_max_conns", "pool_min_conns", "pool_min_idle_conns", "pool_max_conn_lifetime",
+    "pool_max_conn_lifetime_jitter", "pool_max_conn_idle_time", "pool_health_check_period", "min_read_buffer_size",
+    "statement_cache_mode", "statement_cache_capacity", "description_cache_capacity",
+    "default_query_exec_mode",
+))  # fmt: skip
+"""Parameters of a connection string that its driver has for itself: https://pkg.go.dev/github.com/jackc/pgx/v5/pgxpool"""
+
+_PARAMETER = re.compile(r"\s*(\w+)\s*=\s*(?:'(?:\\.|[^'\\])*'|(?:\\.|[^\s\\])*)")
+"""Of a connection string that is no URL: name = value."""
+
 _NUMBERS = frozenset(("DbPoolMaxConns", "HttpPort", "HttpsPort"))
 
 
@@ -61,6 +73,7 @@ def load(environ: Mapping[str, str], file: Path | None = None, folders: Sequence
     document = settings.Document(Path.cwd() / "pg_eventserv.toml", {"dialects": {"eventserv": {}}})
     given = _gather(environ, {} if path is None else _read(path), path, document)
     secure = given["TlsServerCertificateFile"][0] or given["TlsServerPrivateKeyFile"][0]
+    given["DbConnection"] = _libpq(*given["DbConnection"], document)
     for setting, place in {**_PLACES, **(_TLS if secure else {})}.items():
         value, name = given[setting]
         document.put(place, settings.plain(value) if setting in _NUMBERS else value, name)
@@ -105,6 +118,28 @@ def _gather(
     if value := environ.get("DATABASE_URL"):
         given["DbConnection"] = value, "DATABASE_URL"
     return given
+
+
+def _libpq(value: Any, name: str, document: settings.Document) -> tuple[Any, str]:
+    """The connection string without what only pgx knows; whatever else is wrong with it is for libpq to say."""
+    if not isinstance(value, str):
+        return value, name
+    dropped: list[str] = []
+
+    def kept(key: str) -> bool:
+        if key in _PGX:
+            dropped.append(key)
+        return key not in _PGX
+
+    address, mark, query = value.rpartition("?")
+    if "://" not in value:
+        value = _PARAMETER.sub(lambda found: found[0] if kept(found[1]) else "", value)
+    elif mark:
+        parameters = [each for each in query.split("&") if kept(each.partition("=")[0])]
+        value = f"{address}?{'&'.join(parameters)}" if parameters else address
+    for key in dropped:
+        document.warn(name, f"{key} is not used: it is a setting of pgx, the driver of pg_eventserv")
+    return value, name
 
 
 def _words(value: Any, name: str, document: settings.Document) -> list[str]:
