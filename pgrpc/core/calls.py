@@ -33,6 +33,10 @@ class Calls:
         """Whether the next one starts at once."""
         return self.in_flight < self._limit and not self._waiting
 
+    def has(self, ticket: effects.Ticket) -> bool:
+        """Whether it is in flight."""
+        return ticket in (self._running or ())
+
     def start(self, execute: effects.Execute) -> list[effects.Effect]:
         """Now, or when its turn has come. Whoever asks sees to it that not too many wait."""
         if self._running is None:

@@ -56,6 +56,11 @@ class Execute:
 
 
 @dataclass(slots=True)
+class Ask(Execute):
+    """A question of the session's own: it does not wait behind the client's calls."""
+
+
+@dataclass(slots=True)
 class Cancel:
     """Cancel the call in the database; its ticket still ends by `complete` or `fail`."""
 

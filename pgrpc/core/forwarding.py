@@ -1,7 +1,7 @@
 """Whose request it is, where proxies stand in between: X-Forwarded-For and -Proto, and Forwarded (RFC 7239).
 
 Owns what is believed of these headers: what a trusted proxy adds at the right end, and nothing to the left of the
-first address that is not one. Must not know HTTP messages, nor what the address is used for.
+first address that is not one; and what an address counts as. Must not know HTTP messages, nor what is counted.
 """
 
 import ipaddress
@@ -70,6 +70,17 @@ class Proxies:
         return address is not None and any(
             address.version == network.version and address in network for network in self._trusted
         )
+
+
+def customer(address: str) -> str:
+    """What an address counts as where clients are counted: one of IPv6 as its network of 64 bits.
+
+    Nobody gets less than that (https://www.rfc-editor.org/rfc/rfc6177), so each has 2^64 addresses to come from.
+    """
+    found = _address(address.partition("%")[0]) if ":" in address else None
+    if found is None or found.version == 4:
+        return address if found is None else str(found)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def _told(headers: Mapping[str, str]) -> list[list[_Hop]]:

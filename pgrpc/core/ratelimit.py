@@ -34,8 +34,9 @@ class TokenBucket:
         More than one time's worth goes when the bucket is full; then the next must wait for all of it.
         """
         filled_at = now if self._filled_at is None else self._filled_at
-        self._tokens, wait = pour(self._rate, self._tokens, now - filled_at, count)
-        self._filled_at = now
+        passed = max(0.0, now - filled_at)  # a statement that has waited for its turn comes with its own time
+        self._tokens, wait = pour(self._rate, self._tokens, passed, count)
+        self._filled_at = max(now, filled_at)
         return wait
 
 

@@ -25,6 +25,9 @@ from pgrpc.core import (
     subscriptions,
 )
 
+_REQUESTED = 10
+"""Times the limit of subscriptions: channels that may be on their way, for one can be asked for again and again."""
+
 
 class Limits(Protocol):
     """Of one connection; rates: of all connections of one "address" or "identity", for "calls" and the like."""
@@ -50,7 +53,8 @@ class Session:
 
     # An idle connection must cost little: whatever holds something is made on first use.
     __slots__ = (
-        "_address", "_bucket", "_calls", "_catalog", "_channels", "_limits", "_rates", "_standing", "_subscriptions",
+        "_address", "_bucket", "_calls", "_catalog", "_channels", "_limits", "_questions", "_rates", "_standing",
+        "_subscriptions",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +77,8 @@ class Session:
         rate = limits.calls_per_second
         self._bucket = None if rate is None else ratelimit.TokenBucket(ratelimit.Rate(rate))
         self._calls = calls.Calls(limits.calls_in_flight)
+        # Apart, so that nobody hears on, by calls that take long, what is to be asked about.
+        self._questions = calls.Calls(limits.calls_in_flight)
         self._subscriptions: subscriptions.Subscriptions | None = None
 
     def receive(self, data: str | bytes, now: float = 0.0) -> list[effects.Effect]:
@@ -121,7 +127,7 @@ class Session:
 
     def close(self) -> list[effects.Effect]:
         """The client is gone: what must be cancelled and given back."""
-        last = self._calls.close()
+        last = [*self._calls.close(), *self._questions.close()]
         if self._subscriptions is not None and (names := self._subscriptions.close()):
             last.append(effects.Unsubscribe(names))
         self._subscriptions = None
@@ -177,7 +183,7 @@ class Session:
         raise errors.LimitReached(f"{limit} calls of this connection are in flight already", limit)
 
     def _returned(self, ticket: effects.Ticket, said: str | errors.RpcError) -> list[effects.Effect]:
-        started = self._calls.ended(ticket)
+        started = (self._questions if self._questions.has(ticket) else self._calls).ended(ticket)
         if self._subscriptions is not None and self._subscriptions.asks(ticket):
             return [*self._take(self._subscriptions.told(ticket, said)), *self._logged_in(), *started]
         done = self._reply(ticket, said) if isinstance(said, str) else self._refuse(ticket, said)
@@ -199,6 +205,8 @@ class Session:
         self._pace("subscriptions", now, max(1, len(names)))
         if self._subscriptions is None:
             self._subscriptions = subscriptions.Subscriptions(self._channels, self._catalog, self._limits.subscriptions)
+        if self._subscriptions.on_their_way >= (most := _REQUESTED * self._limits.subscriptions):
+            raise errors.LimitReached("too many channels of this connection are on their way already", most)
         return self._take(self._subscriptions.on(ticket, names, client, verbatim=verbatim))
 
     def _off(self, ticket: effects.Ticket, names: list[str]) -> list[effects.Effect]:
@@ -208,7 +216,7 @@ class Session:
         return [*self._take(steps), *self._reply(ticket, jsontext.dump(answer))]
 
     def _take(self, steps: Sequence[subscriptions.Step]) -> list[effects.Effect]:
-        """Steps of the subscriptions, as effects: their questions are calls of this client's like any other."""
+        """Steps of the subscriptions, as effects: their questions are calls of this client's."""
         done: list[effects.Effect] = []
         for step in steps:
             match step:
@@ -218,8 +226,8 @@ class Session:
                     done += [effects.Activate(live)] if live else []
                 case subscriptions.Answer(ticket, results, live):
                     done += self._reply(ticket, jsontext.dump(results), live)
-                case effects.Execute():
-                    done += self._calls.start(step)
+                case effects.Ask():
+                    done += self._questions.start(step)
                 case _:
                     done.append(step)
         return done

@@ -29,7 +29,7 @@ class Answer:
     live: list[str]
 
 
-Step = effects.Execute | effects.Subscribe | effects.Unsubscribe | effects.Denied | effects.Ended | Answer
+Step = effects.Ask | effects.Subscribe | effects.Unsubscribe | effects.Denied | effects.Ended | Answer
 
 
 @dataclass(eq=False, slots=True)
@@ -143,6 +143,11 @@ class Subscriptions:
         return [*steps, *self._end(gone, channels.NOT_ALLOWED)]
 
     @property
+    def on_their_way(self) -> int:
+        """Channels of the requests that are not answered yet, each as often as it was asked for."""
+        return sum(len(request.answer) for request in self._requests.values())
+
+    @property
     def renewing(self) -> bool:
         """Whether channels are asked about because the client has become who it is now."""
         return any(q.request is None and q.client is self._client for q in self._questions.values())
@@ -169,7 +174,7 @@ class Subscriptions:
             return self._decide(question, _refusal(rule, error))
         ticket = effects.Ticket(None, None, None)
         self._questions[ticket] = question
-        return (effects.Execute(ticket, call, client),)
+        return (effects.Ask(ticket, call, client),)
 
     def _decide(self, question: _Question, refusal: channels.Refusal | None) -> list[Step]:
         name, request = question.channel, question.request

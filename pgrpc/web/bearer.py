@@ -1,9 +1,11 @@
 """Where a handshake carries its token, and how it is refused.
 
 Owns the four places: the header Authorization (RFC 6750 section 2.1), a subprotocol, for browsers cannot set headers on
-a WebSocket, a cookie and, where the file says so, the address. Must not know what a token is.
+a WebSocket, a cookie and, where the file says so, the address; and how often one may come. Must not know what a token
+is.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 
@@ -11,6 +13,7 @@ from tornado.httputil import HTTPServerRequest
 
 from pgrpc import config
 from pgrpc.core import errors
+from pgrpc.web import context
 
 SUBPROTOCOL = "pgrpc"
 _IN_SUBPROTOCOL = "bearer."
@@ -40,6 +43,13 @@ def token(request: HTTPServerRequest, auth: config.Auth, *, address: bool, liste
 def authorization(request: HTTPServerRequest) -> str | None:
     """The token of a plain request: of its header alone. Raises errors.Unauthenticated where there is more than one."""
     return _only({*_authorization(request)})
+
+
+def pace(shared: context.Context, address: str) -> float:
+    """The seconds until one more token may come from an address, as limits count it: it is a login as rpc.login is."""
+    rate = shared.limits.rates.get(("address", "logins"))
+    key = ("address", "logins", ("address", address))
+    return 0 if rate is None else shared.rates.take(key, rate, asyncio.get_running_loop().time())
 
 
 def _only(found: set[str]) -> str | None:

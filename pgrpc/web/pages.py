@@ -4,6 +4,7 @@ Owns the pages and their headers. Must not know the protocol of the sockets.
 """
 
 import json
+import math
 from collections.abc import Awaitable, Mapping
 from importlib import resources
 from typing import Any
@@ -12,7 +13,7 @@ from tornado.web import HTTPError, RequestHandler
 
 import pgrpc
 from pgrpc import observe
-from pgrpc.core import errors
+from pgrpc.core import errors, forwarding
 from pgrpc.web import bearer, context
 
 _STATIC = resources.files(__package__) / "static"
@@ -103,7 +104,13 @@ class Surface(Page):
     async def get(self) -> None:
         if self.shared.authenticate is not None:
             try:
-                await self.shared.authenticate(bearer.authorization(self.request))
+                token = bearer.authorization(self.request)
+                customer = forwarding.customer(str(self.request.remote_ip))
+                if token is not None and (wait := bearer.pace(self.shared, customer)):
+                    self.set_header("Retry-After", math.ceil(wait))
+                    self.refuse(429, "this address logs in too often; try again later")
+                    return
+                await self.shared.authenticate(token)
             except errors.Unauthenticated as error:
                 self.set_header("WWW-Authenticate", bearer.challenge(None))
                 self.refuse(401, error.message)

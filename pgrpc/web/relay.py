@@ -60,6 +60,8 @@ class ListenSocket(sessions.SessionSocket):
             else:
                 self.set_header("Retry-After", "1")
                 self._refuse(503, found.result)
+        except errors.Unauthenticated as error:  # it has expired this very moment
+            self._refuse(401, error.message)
         except errors.RateLimited as error:
             self.set_header("Retry-After", str(math.ceil(error.data["retry_after"])))
             self._refuse(429, error.message)
@@ -67,7 +69,7 @@ class ListenSocket(sessions.SessionSocket):
             self._leave()
 
     async def _listen(self, name: str) -> effects.Listened:
-        """Raises RateLimited."""
+        """Raises Unauthenticated, RateLimited."""
         loop = asyncio.get_running_loop()
         self._listened = loop.create_future()
         self._perform(self.session.listen(name, loop.time(), verbatim=self.verbatim))

@@ -51,7 +51,7 @@ class SessionSocket(socket.Socket):
             shared.channels,
             shared.limits,
             self.identity,
-            address=str(self.request.remote_ip),
+            address=self.customer,
             rates=shared.rates,
             terms=shared.terms,
         )
@@ -120,7 +120,8 @@ class SessionSocket(socket.Socket):
                 if self._jobs is None:
                     self._jobs = {}
                 self._jobs[ticket] = None
-                job = self.shared.submit(call, caller, self, partial(self._returned, ticket))
+                turn = self.session if isinstance(effect, effects.Ask) else self
+                job = self.shared.submit(call, caller, turn, partial(self._returned, ticket))
                 if ticket in self._jobs:  # otherwise it was answered at once
                     self._jobs[ticket] = job
             case effects.Cancel(ticket):

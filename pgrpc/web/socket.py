@@ -4,7 +4,6 @@ Owns the handshake, who the client is by then, its limits, its life and its end.
 for.
 """
 
-import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Sequence
@@ -14,7 +13,7 @@ from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol
 
 from pgrpc import config, observe
-from pgrpc.core import errors, hub, identity
+from pgrpc.core import errors, forwarding, hub, identity
 from pgrpc.web import bearer, context, outbox, places, tornado_fixes
 
 
@@ -37,6 +36,8 @@ class Socket(WebSocketHandler):
 
     def initialize(self, shared: context.Context) -> None:
         self.shared = shared
+        self.customer = forwarding.customer(str(self.request.remote_ip))
+        """Whom its limits are counted for."""
         self.identity: identity.Identity | None = None if shared.authenticate else identity.NOBODY
         """None: nobody yet."""
         self.outbox = outbox.Outbox(shared.limits.send_buffer, self)
@@ -61,7 +62,7 @@ class Socket(WebSocketHandler):
         """Before the upgrade: refuse what is over the limits of connections, and find out who it is."""
         if self.refuse_if_stopping() or self._refuse_origin():
             return None
-        if reason := self._places.take(self.shared.limits, str(self.request.remote_ip)):
+        if reason := self._places.take(self.shared.limits, self.customer):
             self._overloaded(reason)
             return None
         if self.shared.authenticate is None:
@@ -77,7 +78,7 @@ class Socket(WebSocketHandler):
             token = bearer.token(self.request, auth, address=self.token_in_address, listed=listed)
             if token is None and auth.anonymous_role is None and self.token_later:
                 return
-            if token is not None and (wait := self._pace_login()):
+            if token is not None and (wait := bearer.pace(self.shared, self.customer)):
                 self._overloaded("this address logs in too often", 429, math.ceil(wait))
                 return
             self.identity = await self.authenticate(token)
@@ -90,12 +91,6 @@ class Socket(WebSocketHandler):
         except errors.Unavailable as error:
             self.set_header("Retry-After", "1")
             self._refuse_identity(503, error.message)
-
-    def _pace_login(self) -> float:
-        """A token at the handshake is a login as rpc.login is: the seconds until this address may have one more."""
-        rate = self.shared.limits.rates.get(("address", "logins"))
-        key = ("address", "logins", ("address", str(self.request.remote_ip)))
-        return 0 if rate is None else self.shared.rates.take(key, rate, asyncio.get_running_loop().time())
 
     async def authenticate(self, token: str | None) -> identity.Identity:
         """Who has this token and is at the other end. Raises errors.Unauthenticated, errors.Unavailable."""

@@ -125,7 +125,11 @@ class TestLogins:
                 with pytest.raises(RpcError) as caught:
                     await client.call("rpc.login", "a.b.c")
                 assert caught.value.code == -32005
+            assert await status(server, "surface.json", **one) == 429
             assert await status(server, **other) == 401
+            neighbours = [f"2001:db8:0:1::{part}" for part in range(4)]
+            found = [await status(server, X_Forwarded_For=each, Authorization="Bearer a.b.c") for each in neighbours]
+            assert found == [401, 401, 401, 429]
             await asyncio.to_thread(server.wait_for, "this address logs in too often")
 
 

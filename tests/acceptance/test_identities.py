@@ -46,6 +46,9 @@ create policy own on permit using (sub = current_setting('request.jwt.claims')::
 grant select on permit to coming_user;
 create function may_listen(channel text) returns boolean stable language plpgsql as $$
 begin
+    if current_setting('request.jwt.claims')::json ->> 'sub' = 'slow' then
+        perform pg_advisory_xact_lock_shared(1);
+    end if;
     if channel = 'room.raise' then
         raise 'a Message that clients must not see';
     elsif channel = 'room.null' then
@@ -391,6 +394,44 @@ async def test_questions_about_many_channels_hold_up_nobody(place: Place) -> Non
             assert await each == oks(*names)
         assert await client.call("rpc.login", place.token("ann")) is True
         assert client.events.empty()
+
+
+async def test_a_client_cannot_put_off_being_asked_about(place: Place, database: Database) -> None:
+    async with place.client(place.token("ann")) as client:
+        assert await client.call("rpc.on", "room.2") == oks("room.2")
+        with locked(database) as unlock:
+            running = [asyncio.create_task(client.call("whoami_later")) for _ in range(4)]
+            await asyncio.to_thread(wait_for_lock, database)
+            assert await client.call("rpc.login", place.token("bob")) is True
+            assert client.events.get_nowait()["params"] == {"channels": ["room.2"], "reason": "not allowed"}
+            unlock()
+            assert await asyncio.gather(*running) == ["coming_user ann"] * 4
+
+
+async def test_a_question_does_not_queue_behind_the_clients_own_calls(database: Database, tmp_path: Path) -> None:
+    with guarded(tmp_path, database, rest=f"database: {{dsn: '${{TEST_DSN}}', pool_size: 1}}\n{SURFACE}") as place:
+        async with place.client(place.token("ann")) as client:
+            assert await client.call("rpc.on", "room.2") == oks("room.2")
+            with locked(database) as unlock:
+                running = [asyncio.create_task(client.call("whoami_later")) for _ in range(4)]
+                await asyncio.to_thread(wait_for_lock, database)
+                renewing = asyncio.create_task(client.call("rpc.login", place.token("bob")))
+                running[-1].add_done_callback(lambda _: renewing.cancel())
+                assert await code(client, "nope") == -32601, "so the login has been read"
+                unlock()
+                assert await renewing is True
+                await asyncio.gather(*running)
+
+
+async def test_what_is_asked_for_again_and_again_is_bounded(place: Place, database: Database) -> None:
+    names = [f"room.{i}" for i in range(1, 129)]
+    with locked(database) as unlock:
+        async with place.client(place.token("slow")) as client:
+            asking = [asyncio.create_task(client.request("rpc.on", names)) for _ in range(11)]
+            assert (await asking[-1])["error"]["code"] == -32006
+            assert await client.call("whoami") == "coming_user slow"
+            unlock()
+            assert {tuple((await each)["result"].values()) for each in asking[:-1]} == {("not allowed",) * 128}
 
 
 async def test_the_raw_relay_is_under_the_same_rules(place: Place, database: Database) -> None:

@@ -38,9 +38,11 @@ def test_closing() -> None:
     of = calls.Calls(1)
     assert of.close() == []
     assert of.cancel(7) == ([], [])
+    assert not of.has(call(7).ticket)
     one, other = call(1), call(2)
     of.start(one)
     of.start(other)
+    assert (of.has(one.ticket), of.has(other.ticket)) == (True, False)
     assert of.close() == [effects.Cancel(one.ticket)]
     assert of.ended(one.ticket) == []
     assert of.in_flight == 0

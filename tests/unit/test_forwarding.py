@@ -129,6 +129,23 @@ def test_it_does_not_end_in_a_separator() -> None:
     assert rfc("for=198.51.100.7;") == (PROXY, None)
 
 
+@pytest.mark.parametrize(
+    ("address", "counts_as"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("::1", "::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("", ""),
+        ("a:b", "a:b"),
+    ],
+)
+def test_what_an_address_counts_as(address: str, counts_as: str) -> None:
+    assert forwarding.customer(address) == counts_as
+
+
 def test_both_kinds_must_lead_to_the_same_client() -> None:
     """The proxy writes one of them; the other is whatever the client sent."""
     forged = {"X-Forwarded-For": "198.51.100.7", "Forwarded": "for=6.6.6.6"}

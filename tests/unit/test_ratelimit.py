@@ -26,6 +26,13 @@ def test_a_refusal_takes_no_token() -> None:
     assert bucket.take(1.0) == 0
 
 
+def test_what_was_asked_earlier_may_come_later() -> None:
+    bucket = ratelimit.TokenBucket(ratelimit.Rate(10))
+    assert [bucket.take(now) for now in (100.0, 90.0, 100.0)] == [0, 0, 0]
+    assert bucket.take(100.0, 7) == 0
+    assert bucket.take(100.0) == 0.1
+
+
 def test_a_minute() -> None:
     bucket = ratelimit.TokenBucket(ratelimit.Rate(2, 60))
     assert [bucket.take(0.0) for _ in range(3)] == [0, 0, 30]

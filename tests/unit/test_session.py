@@ -687,18 +687,34 @@ def test_a_login_is_answered_when_the_last_question_is() -> None:
     ]
 
 
-def test_questions_are_calls_in_flight_and_wait_their_turn() -> None:
+def test_questions_wait_for_each_other_and_not_for_the_clients_calls() -> None:
     client = identified(calls_in_flight=2)
-    (call,) = executed(receive(client, request(id=7)))
+    calls = [executed(receive(client, request(id=key))) for key in (7, 8)]
     done = receive(client, request("rpc.on", ["room.1", "room.2", "room.3"], id=1))
-    (first,) = questions(done)
-    assert client.in_flight == 2
-    (second,) = questions(client.complete(first, "true"))
-    (third,) = questions(client.complete(call, "3"))
-    client.complete(second, "true")
+    first, second = questions(done)
+    assert code(receive(client, request(id=9))) == (-32006, 9)
+    (third,) = questions(client.complete(first, "true"))
+    assert questions(client.complete(second, "true")) == []
     (wanted,) = client.complete(third, "false")[1:]
     assert isinstance(wanted, effects.Subscribe)
     assert list(wanted.rules) == ["room.1", "room.2"]
+    assert [result(client.complete(call, "3")) for (call,) in calls] == [3, 3]
+
+
+def test_questions_end_with_the_connection() -> None:
+    client = identified()
+    (question,) = questions(receive(client, request("rpc.on", ["room.1"], id=1)))
+    assert client.close() == [effects.Cancel(question), effects.Unsubscribe(["room.1"])]
+    assert client.fail(question, errors.Cancelled()) == []
+
+
+def test_channels_on_their_way_are_bounded() -> None:
+    client = identified(subscriptions=1)
+    asked = [questions(receive(client, request("rpc.on", ["room.1"], id=key)))[0] for key in range(10)]
+    done = receive(client, request("rpc.on", ["room.1"], id=10))
+    assert sent(done)["error"]["data"] == {"limit": 10}
+    client.complete(asked[0], "false")
+    assert questions(receive(client, request("rpc.on", ["room.1"], id=11)))
 
 
 def test_the_end_of_an_identity_with_an_anonymous_role() -> None:

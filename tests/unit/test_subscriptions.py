@@ -188,6 +188,19 @@ def test_what_is_held_or_asked_about_counts_for_the_limit_and_what_was_refused_d
     hear(of, "shut")
 
 
+def test_what_is_on_its_way_is_counted_until_it_is_answered() -> None:
+    of = make()
+    (question,) = asked(of.on(ticket(), ["room.1", "news", "rpc.x"], ANN)).values()
+    mine = ticket()
+    of.on(mine, ["news"], ANN)
+    of.off(["news"])
+    assert of.on_their_way == 4
+    of.took_effect(mine, {"news": "ok"})
+    assert of.on_their_way == 3
+    of.told(question, "false")
+    assert of.on_their_way == 0
+
+
 def test_given_up_while_it_is_asked_about() -> None:
     of = make()
     mine = ticket()
