@@ -431,6 +431,20 @@ async def test_more_statements_than_may_wait_are_all_answered(server: Server) ->
         assert await client.ask(*(f"select add({n}, 0)" for n in range(500))) == [f'{{"add": {n}}}' for n in range(500)]
 
 
+def test_who_is_not_read_from_is_not_taken_for_dead(database: Database, tmp_path: Path) -> None:
+    """This client answers no ping; if it did, nobody would read that while statements wait."""
+    limits = "server: {port: 0, ping_interval: 100ms, ping_timeout: 1s}\nlimits: {calls_in_flight: 1}\n"
+    with serving(tmp_path, database.dsn, limits + CONFIG) as server:
+        connection, _ = handshake(server, "/people", *UPGRADE)
+        with connection:
+            for text in (b"select doze(2.5)", b"select add(1, 2)", b"select add(2, 2)"):
+                connection.sendall(bytes((0x81, 0x80 | len(text))) + b"\0\0\0\0" + text)
+            frames = b""
+            while not frames.endswith(b'{"add": 4}'):
+                frames += exactly(connection, 1)
+        assert frames.replace(b"\x89\x00", b"") == b'\x81\x11{"doze": "awake"}\x81\x0a{"add": 3}\x81\x0a{"add": 4}'
+
+
 async def test_a_large_result_holds_up_nobody(server: Server) -> None:
     async with asking(server) as large, asking(server) as small:
         await large.connection.send("select * from many(30000)")

@@ -46,6 +46,11 @@ class Channel(relay.ListenSocket):
             self._room = asyncio.get_running_loop().create_future()
             await self._room
 
+    def check_alive(self) -> bool:
+        if self._room is not None and not self._room.done():
+            self._alive = True  # its pongs are not read either
+        return super().check_alive()
+
     def on_close(self) -> None:
         super().on_close()
         self._rows = None
