@@ -5,6 +5,7 @@ its tokenizer gets only the words that such a statement can hold (every other wo
 and shallow tokens, and no function that it would know better than we do. Must not know what is made of the tree.
 """
 
+import re
 from typing import Any, ClassVar, NoReturn
 
 import sqlglot
@@ -29,6 +30,7 @@ def parse(text: str) -> list[Any]:
         refuse(f"the text has {len(text)} characters, the limit is {MAX_CHARACTERS}")
     tokens = _DIALECT.tokenize(text)
     _check(tokens)
+    _check_blanks(tokens, text)
     if tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()  # a comment after it would make a second statement, of nothing
     return _Parser(error_level=sqlglot.ErrorLevel.IMMEDIATE, dialect=_DIALECT).parse(tokens, text)
@@ -125,6 +127,7 @@ class _Parser(PostgresParser):
 _DIALECT = _Dialect()
 
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET}
+_BEGINNING = _OPENING | {TokenType.SELECT}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET}
 _NAMES = {TokenType.VAR, TokenType.IDENTIFIER, *TYPES.values()}
 _NAMING = {TokenType.FARROW, TokenType.COLON_EQ}
@@ -150,7 +153,7 @@ def _check(tokens: list[Token]) -> None:
         if before is TokenType.SEMICOLON:
             refuse("it goes on after the semicolon")
         ends = kind in _CLOSING or kind is TokenType.SEMICOLON
-        if (before in _BETWEEN and (ends or kind in _BETWEEN)) or (before in _OPENING and kind in _BETWEEN):
+        if (before in _BETWEEN and (ends or kind in _BETWEEN)) or (before in _BEGINNING and kind in _BETWEEN):
             refuse(f"something is missing before {token.text[:20]!r} in line {token.line}")
         if kind is TokenType.STAR and before is not TokenType.SELECT:
             refuse("a * stands elsewhere than after select")
@@ -159,3 +162,15 @@ def _check(tokens: list[Token]) -> None:
         depth += (kind in _OPENING) - (kind in _CLOSING)
         if depth > MAX_DEPTH:
             refuse(f"brackets are nested deeper than {MAX_DEPTH}")
+
+
+_BLANK = re.compile(r"[^\S \t\n\r\f\v]")
+"""Blank to sqlglot; to PostgreSQL a letter, so that `f(1)` with one behind it has a name for its column."""
+
+
+def _check_blanks(tokens: list[Token], text: str) -> None:
+    """Those of strings and quoted names are their own affair; in a comment they are refused as well."""
+    ends = [0, *(token.end + 1 for token in tokens)]
+    starts = [*(token.start for token in tokens), len(text)]
+    if any(_BLANK.search(text, end, start) for end, start in zip(ends, starts, strict=True)):
+        refuse("it holds a blank that is none in SQL")

@@ -37,6 +37,7 @@ TAKEN: dict[str, tuple[str, Any]] = {
         ("f", ["-- no comment", "/* nor */ this", "x; drop table y"]),
     r"select f(E'a\'b\n\x41\u00e9\\', e'it''s')": ("f", ["a'b\nAé\\", "it's"]),
     "select f($$it's$$, $x$a $$ b$x$)": ("f", ["it's", "a $$ b"]),
+    "select f(' \u00a0\u2028 ', E'\u00a0', $$\u3000$$)": ("f", [" \u00a0\u2028 ", "\u00a0", "\u3000"]),
     "select f(array[1, null], ARRAY['a'], array[]::int[])": ("f", [[1, None], ["a"], []]),
     "select f(array[array[1, 2], array[3, 4]], array[[1], [2]])": ("f", [[[1, 2], [3, 4]], [[1], [2]]]),
     # Casts

@@ -25,6 +25,11 @@ from pgrpc.core import errors, sqlcall, sqlgrammar
         ("select f(as)", "something is missing before 'as' in line 1"),
         ("select f(1) *", "a \\* stands elsewhere than after select"),
         ("select f('a' => 1)", "an argument's name is no name"),
+        ("select as f(1)", "something is missing before 'as' in line 1"),
+        ("select\u00a0f(1)", "a blank that is none in SQL"),
+        ("select f(1,\u3000 2)", "a blank that is none in SQL"),
+        ("select f(1)\u2028", "a blank that is none in SQL"),
+        ("\x1cselect f(1)", "a blank that is none in SQL"),
     ],
 )
 def test_what_sqlglot_would_overlook_or_take_long_over_is_refused_before(text: str, why: str) -> None:
