@@ -133,6 +133,7 @@ _NAMES = {TokenType.VAR, TokenType.IDENTIFIER, *TYPES.values()}
 _NAMING = {TokenType.FARROW, TokenType.COLON_EQ}
 _BETWEEN = _NAMING | {TokenType.COMMA, TokenType.DCOLON, TokenType.ALIAS, TokenType.FROM}
 """What stands between two things: where one is missing sqlglot may not mind."""
+_NAMED_ARRAY = (TokenType.DOT, TokenType.ARRAY)
 
 
 def _check(tokens: list[Token]) -> None:
@@ -157,6 +158,8 @@ def _check(tokens: list[Token]) -> None:
             refuse(f"something is missing before {token.text[:20]!r} in line {token.line}")
         if kind is TokenType.STAR and before is not TokenType.SELECT:
             refuse("a * stands elsewhere than after select")
+        if (before is TokenType.ARRAY and kind is not TokenType.L_BRACKET) or (before, kind) == _NAMED_ARRAY:
+            refuse("array is followed by [ and has no schema")
         if kind in _NAMING and before not in _NAMES:
             refuse("an argument's name is no name")
         depth += (kind in _OPENING) - (kind in _CLOSING)
