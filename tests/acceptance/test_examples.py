@@ -114,7 +114,8 @@ async def test_chat_comes_back_after_the_server_restarts(chromium: Browser, data
             alone = demos.Demo("", postgres.dsn("chat"))
             alone.psql("insert into messages (room, author, text) values ('lobby', 'Eve', 'Said while away')")
         with demos.running(data, "chat", port=urlsplit(demo.url).port or 0):
-            await expect(page.get_by_role("status")).to_have_text("Connected")
+            # By now the page may wait for half a minute until it tries.
+            await expect(page.get_by_role("status")).to_have_text("Connected", timeout=3 * browser.PATIENCE)
             await expect(message(page, "Said while away")).to_have_count(1)
             await page.get_by_role("button", name="Send").click()
             await expect(message(page, "Typed while away")).to_have_count(1)
