@@ -76,10 +76,9 @@ async def told(server: Server, words: str, after: int = 0) -> None:
 
 
 async def gone(database: Database, query: str) -> None:
+    sql = "select 1 from pg_stat_activity where query like %s and state = 'active' and pid <> pg_backend_pid()"
     async with asyncio.timeout(PATIENCE):
-        while database.execute(  # noqa: ASYNC110
-            "select from pg_stat_activity where query like %s and state = 'active'", f"%{query}%"
-        ):
+        while database.execute(sql, f"%{query}%"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
