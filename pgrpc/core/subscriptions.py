@@ -138,8 +138,11 @@ class Subscriptions:
             if isinstance(rule, channels.Refusal):
                 gone.append(name)
                 steps += _denied(name, rule)
-            else:
-                steps += self._ask(name, rule, client, None)
+                continue
+            asking = [request for request in self._requests.values() if request.open and name in request.awaited]
+            waits = any(not request.open and name in request.awaited for request in self._requests.values())
+            for request in (*asking, *([None] if waits or name in self._held else [])):
+                steps += self._ask(name, rule, client, request)
         return [*steps, *self._end(gone, channels.NOT_ALLOWED)]
 
     @property
@@ -178,10 +181,11 @@ class Subscriptions:
 
     def _decide(self, question: _Question, refusal: channels.Refusal | None) -> list[Step]:
         name, request = question.channel, question.request
+        if question.client is not self._client:
+            refusal = None  # it was about somebody whom the client is no more; about the new one it was asked anew
         steps = _denied(name, refusal) if refusal else []
         if request is None:
-            # Nobody needs the answer any more where the client has become yet another one.
-            return [*steps, *self._end([name], refusal.words)] if refusal and question.client is self._client else []
+            return [*steps, *self._end([name], refusal.words)] if refusal else []
         if refusal and name in request.awaited:
             request.answer[name] = refusal.words
             request.awaited.discard(name)

@@ -55,6 +55,8 @@ class Context:
     rates: ratelimit.Buckets = field(default_factory=ratelimit.Rates)
     """How often each client has asked lately."""
     sockets: set[Socket] = field(default_factory=set)
+    joining: set[Socket] = field(default_factory=set)
+    """Those whose handshake waits for the database: it is known who they are."""
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
     """No more sockets are taken."""

@@ -112,6 +112,7 @@ class Surface(Page):
                     return
                 await self.shared.authenticate(token)
             except errors.Unauthenticated as error:
+                self.shared.observe(observe.TokenRefused(str(self.request.remote_ip), error.message))
                 self.set_header("WWW-Authenticate", bearer.challenge(None))
                 self.refuse(401, error.message)
                 return

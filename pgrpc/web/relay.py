@@ -72,12 +72,19 @@ class ListenSocket(sessions.SessionSocket):
         """Raises Unauthenticated, RateLimited."""
         loop = asyncio.get_running_loop()
         self._listened = loop.create_future()
-        self._perform(self.session.listen(name, loop.time(), verbatim=self.verbatim))
+        self.shared.joining.add(self)
         try:
+            self._perform(self.session.listen(name, loop.time(), verbatim=self.verbatim))
             async with asyncio.timeout(_PATIENCE):
                 return await self._listened
         except TimeoutError:
             return effects.Listened("unavailable: the database does not answer", refused=False)
+        finally:
+            self.shared.joining.discard(self)
+
+    def end(self, code: errors.CloseCode, reason: str) -> None:
+        super().end(code, reason)
+        self._perform_one(effects.Listened(reason, refused=True))
 
     def on_close(self) -> None:
         super().on_close()

@@ -129,7 +129,7 @@ class Server:
 
     def end(self, subject: str) -> int:
         """Close every socket of a subject now; how many there were."""
-        ended = [each for each in self._shared.sockets if each.subject == subject]
+        ended = [each for each in (*self._shared.sockets, *self._shared.joining) if each.subject == subject]
         for each in ended:
             each.end(errors.CloseCode.UNAUTHENTICATED, "ended by the operator")
         return len(ended)

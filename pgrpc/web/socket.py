@@ -36,8 +36,6 @@ class Socket(WebSocketHandler):
 
     def initialize(self, shared: context.Context) -> None:
         self.shared = shared
-        self.customer = forwarding.customer(str(self.request.remote_ip))
-        """Whom its limits are counted for."""
         self.identity: identity.Identity | None = None if shared.authenticate else identity.NOBODY
         """None: nobody yet."""
         self.outbox = outbox.Outbox(shared.limits.send_buffer, self)
@@ -185,6 +183,11 @@ class Socket(WebSocketHandler):
         if stream is not None:
             stream.close()
         return False
+
+    @property
+    def customer(self) -> str:
+        """Whom its limits are counted for."""
+        return forwarding.customer(str(self.request.remote_ip))
 
     @property
     def subject(self) -> str | None:

@@ -29,6 +29,7 @@ create table written (what text);
 grant insert on written to adm_user;
 create function write(what text) returns void language sql as 'insert into written values ($1)';
 create function sleep() returns text language sql as $$ select 'slept' from pg_sleep(60) $$;
+create function slowly(channel text) returns boolean language sql as $$ select true from pg_sleep(60) $$;
 create function who() returns text stable language sql as
     $$ select current_setting('request.jwt.claims')::json ->> 'sub' $$;
 """
@@ -38,7 +39,7 @@ auth:
   roles: [adm_user]
   control_channel: control
 functions: {write: , sleep: , who: }
-channels: {"**": }
+channels: {"**": , slow: {authorize: slowly}}
 """
 
 
@@ -75,10 +76,17 @@ async def told(server: Server, words: str, after: int = 0) -> None:
 
 
 async def gone(database: Database, query: str) -> None:
+    sql = "select 1 from pg_stat_activity where query like %s and state = 'active' and pid <> pg_backend_pid()"
     async with asyncio.timeout(PATIENCE):
-        while database.execute(  # noqa: ASYNC110
-            "select from pg_stat_activity where query like %s and state = 'active'", f"%{query}%"
-        ):
+        while database.execute(sql, f"%{query}%"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def sleeping(database: Database, count: int) -> None:
+    """Until so many calls sleep."""
+    counted = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+    async with asyncio.timeout(PATIENCE):
+        while database.execute(counted) != [(count,)]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
@@ -91,7 +99,12 @@ async def test_the_sockets_of_one_subject_are_ended(server: Server, database: Da
     ):
         running = asyncio.create_task(first.call("sleep"))
         assert await first.call("who") == "ann"
+        joining = asyncio.create_task(connect(server, "ann", path="listen/slow").__aenter__())
+        await sleeping(database, 2)  # the call, and what says whether the last socket may hear its channel
         order(database, {"end": {"sub": "ann"}})
+        with pytest.raises(websockets.InvalidStatus) as caught:
+            await joining
+        assert caught.value.response.status_code == 403
         for ended in (first, second, raw):
             assert await ended.closed() == 4401
             assert ended.socket.close_reason == "ended by the operator"
@@ -99,7 +112,7 @@ async def test_the_sockets_of_one_subject_are_ended(server: Server, database: Da
             await running
         await gone(database, '"sleep"()')
         assert await other.call("who") == "ann.b"
-        await told(server, "closed 3 connections of one subject, as ordered")
+        await told(server, "closed 4 connections of one subject, as ordered")
     async with connect(server, "ann") as back:  # the token is as good as before
         assert await back.call("who") == "ann"
 

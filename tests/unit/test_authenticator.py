@@ -111,6 +111,12 @@ async def test_another_secret_from_now_on(clock: Clock) -> None:
     assert (await made.authenticate(new)).role == "web"
 
 
+async def test_a_key_set_stays_where_it_is(clock: Clock, tmp_path: Path) -> None:
+    made = authenticator.Authenticator(config.Auth(jwks=tmp_path / "a"), nowhere, lambda observation: None, clock)
+    with pytest.raises(keys.BadKey, match="start the server anew"):
+        await made.reload(config.Auth(jwks=tmp_path / "b"))
+
+
 async def test_text_that_is_no_text(clock: Clock) -> None:
     assert "not a JSON Web Token" in await reason(make(clock), "\ud800")
 

@@ -303,13 +303,32 @@ def test_what_is_on_its_way_is_refused_in_its_answer() -> None:
     assert held(of) == ["news"]
 
 
-def test_what_is_asked_about_is_asked_about_for_the_new_one_too() -> None:
+@pytest.mark.parametrize("new_one_first", [False, True])
+@pytest.mark.parametrize("said", ["true", "false"])
+def test_what_is_asked_about_is_asked_about_for_the_new_one_whose_answer_counts(said: str, new_one_first: bool) -> None:
     of = make()
     mine = ticket()
-    (first,) = asked(of.on(mine, ["room.1"], ANN)).values()
-    (second,) = asked(of.renew(BOB)).values()
-    assert of.told(second, "false")[1:] == [effects.Unsubscribe(["room.1"])]
-    assert answer(of.told(first, "true")) == {"room.1": "not allowed"}
+    (about_ann,) = asked(of.on(mine, ["room.1"], ANN)).items()
+    (about_bob,) = asked(of.renew(BOB)).items()
+    answers = [(about_ann[1], "false" if said == "true" else "true"), (about_bob[1], said)]
+    first, second = reversed(answers) if new_one_first else answers
+    assert wanted(of.told(*first)) == []
+    steps = of.told(*second)
+    if said == "true":
+        assert wanted(steps) == ["room.1"]
+    else:
+        assert answer(steps) == {"room.1": "not allowed"}
+
+
+def test_what_waits_for_listen_is_asked_about_as_what_is_heard() -> None:
+    of = make()
+    mine = ticket()
+    (about_ann,) = asked(of.on(mine, ["room.1"], ANN)).values()
+    assert wanted(of.told(about_ann, "true")) == ["room.1"]
+    (about_bob,) = asked(of.renew(BOB)).values()
+    assert of.renewing
+    assert of.told(about_bob, "false")[1:] == [effects.Unsubscribe(["room.1"])]
+    assert answer(of.took_effect(mine, {"room.1": LEFT})) == {"room.1": "not allowed"}
 
 
 def test_a_function_that_is_not_known_ends_what_it_should_be_asked_about() -> None:
