@@ -257,14 +257,14 @@ async def test_what_the_function_does_not_allow_any_more_ends(place: Place, data
 
 
 async def test_the_end_is_announced_and_then_the_client_is_anonymous_unless_it_has_renewed(place: Place) -> None:
-    token = place.token("ann", lasts=4)
+    token = place.token("ann", lasts=8)
     async with place.client(token) as client, place.client(token) as other:
         for each in (client, other):
             assert await each.call("whoami") == "coming_user ann"
             assert await each.call("rpc.on", "news", "members", "room.1") == oks("news", "members", "room.1")
             event = await each.event()
             assert event["method"] == "rpc.expiring"
-            assert 0 <= event["params"]["expires_in"] <= 4
+            assert 0 <= event["params"]["expires_in"] <= 8
         assert await other.call("rpc.login", place.token("ann")) is True
         event = await client.event()
         assert event["method"] == "rpc.ended"
@@ -278,7 +278,7 @@ async def test_the_end_is_announced_and_then_the_client_is_anonymous_unless_it_h
 
 async def test_what_ends_where_nobody_is_anonymous(strict: Place, place: Place, database: Database) -> None:
     """All at once, for each takes its time."""
-    token = strict.token("ann", lasts=4)
+    token = strict.token("ann", lasts=8)
     async with (
         strict.client(token) as client,
         strict.client() as nobody,
