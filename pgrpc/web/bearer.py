@@ -5,8 +5,8 @@ a WebSocket, a cookie and, where the file says so, the address; and how often on
 is.
 """
 
-import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 from tornado.httputil import HTTPServerRequest
@@ -49,7 +49,7 @@ def pace(shared: context.Context, address: str) -> float:
     """The seconds until one more token may come from an address, as limits count it: it is a login as rpc.login is."""
     rate = shared.limits.rates.get(("address", "logins"))
     key = ("address", "logins", ("address", address))
-    return 0 if rate is None else shared.rates.take(key, rate, asyncio.get_running_loop().time())
+    return 0 if rate is None else shared.rates.take(key, rate, time.monotonic())
 
 
 def _only(found: set[str]) -> str | None:

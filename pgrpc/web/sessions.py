@@ -70,7 +70,7 @@ class SessionSocket(socket.Socket):
         if self._ended is not None:
             return None
         try:
-            self._perform(self.session.receive(message, asyncio.get_running_loop().time()))
+            self._perform(self.session.receive(message, time.monotonic()))
         except Exception as error:  # whatever the client sent, this is our bug
             self.outbox.reply(frames.text(jsonrpc.error("null", errors.InternalError())))
             self._bug(error)
