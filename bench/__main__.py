@@ -352,14 +352,16 @@ class Bench:
                     load = _load("rpc", port, "/rpc", clients, depth, self.seconds, _ADD)
                     ours = load.result()
                     load.end()
-                return ours["rate"], rate, bare["rate"], ours["p50"], latency, ours["unfairness"]
+                mine, p50 = ours["rate"], ours["p50"]
+                ratios = mine / rate, mine / bare["rate"], p50 / latency, ours["unfairness"]
+                return mine, rate, bare["rate"], p50, latency, *ratios
 
-            ours, pgbench, echo, p50, latency, unfair = self.medians(measure)
+            ours, pgbench, echo, p50, latency, of_pgbench, of_echo, slower, unfair = self.medians(measure)
             name = f"calls: {clients} socket{'s' if clients > 1 else ''}, {depth} in flight"
-            self.row(name, f"{ours:,.0f}/s", f"pgbench: {pgbench:,.0f}", f"{ours / pgbench:.1%}")
-            self.row(name, f"{ours:,.0f}/s", f"bare Tornado echo: {echo:,.0f}", f"{ours / echo:.2f}")
+            self.row(name, f"{ours:,.0f}/s", f"pgbench: {pgbench:,.0f}", f"{of_pgbench:.1%}")
+            self.row(name, f"{ours:,.0f}/s", f"bare Tornado echo: {echo:,.0f}", f"{of_echo:.2f}")
             if clients == 1:
-                self.row(name, f"median {p50:.0f} us", f"pgbench: {latency:.0f} us", f"{p50 / latency:.1f}x")
+                self.row(name, f"median {p50:.0f} us", f"pgbench: {latency:.0f} us", f"{slower:.1f}x")
             else:
                 self.row(name, "slowest socket's p99", "fastest socket's", f"{unfair:.1f}x")
 
@@ -447,7 +449,7 @@ def main() -> None:
             with notifier.cursor() as cursor:
                 cursor.execute(_FUNCTIONS)
             notifier.close()
-            runs, seconds = (1, 2.0) if options.quick else (5, 4.0)
+            runs, seconds = (1, 2.0) if options.quick else (5, 2.5)
             bench = Bench(folder, dsn, runs, seconds, not options.plain)
             getattr(bench, options.only)()
     widths = [max(len(row[i]) for row in bench.rows) for i in range(4)]
