@@ -6,6 +6,7 @@ the upgrade (refusals; the upgrade itself means that LISTEN is in effect) or by 
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
@@ -59,22 +60,21 @@ class ListenSocket(sessions.SessionSocket):
                 self._refuse_channel(name, found.result)
             else:
                 self.set_header("Retry-After", "1")
-                self._refuse(503, found.result)
+                self.refuse(503, found.result)
         except errors.Unauthenticated as error:  # it has expired this very moment
-            self._refuse(401, error.message)
+            self.refuse(401, error.message)
         except errors.RateLimited as error:
             self.set_header("Retry-After", str(math.ceil(error.data["retry_after"])))
-            self._refuse(429, error.message)
+            self.refuse(429, error.message)
         finally:
             self._leave()
 
     async def _listen(self, name: str) -> effects.Listened:
         """Raises Unauthenticated, RateLimited."""
-        loop = asyncio.get_running_loop()
-        self._listened = loop.create_future()
+        self._listened = asyncio.get_running_loop().create_future()
         self.shared.joining.add(self)
         try:
-            self._perform(self.session.listen(name, loop.time(), verbatim=self.verbatim))
+            self._perform(self.session.listen(name, time.monotonic(), verbatim=self.verbatim))
             async with asyncio.timeout(_PATIENCE):
                 return await self._listened
         except TimeoutError:
@@ -116,9 +116,4 @@ class ListenSocket(sessions.SessionSocket):
 
     def _refuse_channel(self, name: str, words: str) -> None:
         shown = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-        self._refuse(403, f"requested channel '{shown}' {self.refusal(words)}")
-
-    def _refuse(self, status: int, reason: str) -> None:
-        self.set_status(status)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(reason)
+        self.refuse(403, f"requested channel '{shown}' {self.refusal(words)}")

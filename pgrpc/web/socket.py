@@ -99,9 +99,7 @@ class Socket(WebSocketHandler):
 
     def _refuse_identity(self, status: int, reason: str) -> None:
         self.shared.observe(observe.TokenRefused(str(self.request.remote_ip), reason))
-        self.set_status(status)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{reason}\n")
+        self.refuse(status, f"{reason}\n")
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Never the one that holds the token."""
@@ -119,9 +117,7 @@ class Socket(WebSocketHandler):
         ):
             return False
         self.shared.observe(observe.OriginRefused(str(self.request.remote_ip), origin))
-        self.set_status(403)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish("pages of this origin may not connect; server.allowed_origins lists those that may\n")
+        self.refuse(403, "pages of this origin may not connect; server.allowed_origins lists those that may\n")
         return True
 
     def refuse_if_stopping(self) -> bool:
@@ -131,10 +127,14 @@ class Socket(WebSocketHandler):
 
     def _overloaded(self, reason: str, status: int = 503, retry_after: int = 10) -> None:
         self.shared.observe(observe.Overloaded(reason))
-        self.set_status(status)
         self.set_header("Retry-After", retry_after)
+        self.refuse(status, f"{reason}; try again later\n")
+
+    def refuse(self, status: int, text: str) -> None:
+        """Answer the handshake with this instead of the upgrade."""
+        self.set_status(status)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{reason}; try again later\n")
+        self.finish(text)
 
     def open(self, *args: str, **kwargs: str) -> None:
         protocol = self.ws_connection
