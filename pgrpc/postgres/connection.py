@@ -105,6 +105,10 @@ class Connection(aiopg.Connection):
             self.drop(psycopg2.OperationalError(self._conn.notices[-1]))
         return self.closed_by is None
 
+    def give_up(self) -> None:
+        """Drop it because too much time has passed."""
+        self.drop(psycopg2.OperationalError("the server does not answer"))
+
     def drop(self, error: psycopg2.Error) -> None:
         """Close it now; a statement that runs ends with `error`."""
         if self.closed_by is not None:

@@ -306,5 +306,5 @@ class Database:
             now = time.monotonic()
             for job in list(self._lent):
                 if job.conn is not None and now > job.deadline:
-                    job.conn.drop(psycopg2.OperationalError("the server does not answer"))
+                    job.conn.give_up()
             self._probes.look(now)

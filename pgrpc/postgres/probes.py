@@ -9,13 +9,10 @@ from functools import partial
 
 import psycopg2
 
-from pgrpc.postgres import connection, pool, prepared
+from pgrpc.postgres import connection, pool, prepared, supply
 
 _INTERVAL = 10.0
 """Seconds between two looks."""
-
-_PATIENCE = 5.0
-"""Seconds that an answer may take."""
 
 
 class Probes:
@@ -31,10 +28,10 @@ class Probes:
         """To be called every second or so. Gives up what has not answered in time. now: of time.monotonic."""
         for conn, deadline in list(self._deadlines.items()):
             if now > deadline:
-                conn.drop(psycopg2.OperationalError("the server does not answer"))
+                conn.give_up()
         if now > self._next:
             self._next = now + _INTERVAL
-            self._probe(now + _PATIENCE)
+            self._probe(now + supply.PATIENCE)
 
     def _probe(self, deadline: float) -> None:
         free = []

@@ -14,7 +14,7 @@ from pgrpc import observe
 from pgrpc.postgres import backoff, connecting, pool, prepared
 
 PATIENCE = 5.0
-"""Seconds after which a server that does not answer is given up."""
+"""Seconds after which a server that does not answer what takes no time is given up."""
 
 _RETURN = 2.0
 """Seconds at most until calls are served again once the database is back."""
