@@ -45,11 +45,8 @@ channels: {"**": , slow: {authorize: slowly}}
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, SQL) as made:
-        try:
-            yield made
-        finally:
-            made.execute("drop owned by adm_login, adm_user; drop role adm_login, adm_user")
+    with calling.database(embedded_postgres, SQL, roles="adm_login, adm_user") as made:
+        yield made
 
 
 @pytest.fixture

@@ -89,11 +89,8 @@ EXPECTED = [
 
 @pytest.fixture(scope="module")
 def database(postgres: embedded.Server) -> Iterator[conftest.Database]:
-    with calling.database(postgres, SQL) as made:
-        try:
-            yield made
-        finally:
-            made.execute("drop owned by checker; drop role checker")
+    with calling.database(postgres, SQL, roles="checker") as made:
+        yield made
 
 
 @pytest.fixture

@@ -76,11 +76,8 @@ def site() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, SQL) as made:
-        try:
-            yield made
-        finally:
-            made.execute("drop owned by csw_login, csw_user; drop role csw_login, csw_user")
+    with calling.database(embedded_postgres, SQL, roles="csw_login, csw_user") as made:
+        yield made
 
 
 @contextlib.asynccontextmanager

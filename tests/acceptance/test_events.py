@@ -53,14 +53,6 @@ def prepare(database: Database) -> None:
     database.execute(SQL)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_http_proxy() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            patch.delenv(name, raising=False)
-        yield
-
-
 @pytest.fixture(scope="module")
 def shared(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Database]]:
     """One server for the tests that leave it as it was, on each PostgreSQL."""

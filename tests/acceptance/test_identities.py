@@ -80,11 +80,8 @@ limits: {calls_in_flight: 4, handshake_timeout: 4s}
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, SQL) as made:
-        try:
-            yield made
-        finally:
-            made.execute(f"drop owned by {ROLES} cascade; drop role {ROLES}")
+    with calling.database(embedded_postgres, SQL, roles=ROLES) as made:
+        yield made
 
 
 class Place:

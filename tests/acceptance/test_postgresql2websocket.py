@@ -188,14 +188,6 @@ ATTACKS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_http_proxy() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            patch.delenv(name, raising=False)
-        yield
-
-
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
     with calling.database(embedded_postgres, SQL) as made:

@@ -55,11 +55,8 @@ GOOD = {"aud": "pgrpc", "iss": "https://issuer/"}
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, SQL) as made:
-        try:
-            yield made
-        finally:
-            made.execute(f"drop owned by {ROLES}; drop role {ROLES}")
+    with calling.database(embedded_postgres, SQL, roles=ROLES) as made:
+        yield made
 
 
 def base64url(data: bytes) -> str:

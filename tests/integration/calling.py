@@ -29,15 +29,19 @@ class Place:
 
 
 @contextmanager
-def database(postgres: embedded.Server, sql: str, options: str = "") -> Iterator[conftest.Database]:
-    """A database that holds what `sql` makes."""
+def database(postgres: embedded.Server, sql: str, options: str = "", *, roles: str = "") -> Iterator[conftest.Database]:
+    """A database that holds what `sql` makes. roles: of those the ones that are the whole server's, to be dropped."""
     name = f"calls_{next(_numbers)}"
     admin = conftest.Database(postgres.dsn(), postgres)
     admin.execute(f"create database {name} {options}")
     try:
         made = conftest.Database(postgres.dsn(name), postgres)
         made.execute(sql)
-        yield made
+        try:
+            yield made
+        finally:
+            if roles:
+                made.execute(f"drop owned by {roles} cascade; drop role {roles}")
     finally:
         admin.execute(f"drop database if exists {name} with (force)")
 

@@ -84,15 +84,12 @@ channels:
 
 @pytest.fixture(scope="module")
 def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
-    with calling.database(postgres, SQL) as made:
-        try:
-            login = postgres.dsn(made.dsn.rpartition("/")[2], "web", "web-secret")
-            made.execute("grant insert, select on people to web")
-            with serving.serving(tmp_path_factory.mktemp("errors"), login, REST) as server:
-                yield calling.Place(server, conftest.Database(made.dsn, postgres))
-                assert "secret" not in server.log.replace("test-secret", "")
-        finally:
-            made.execute("drop owned by web; drop role web")
+    with calling.database(postgres, SQL, roles="web") as made:
+        login = postgres.dsn(made.dsn.rpartition("/")[2], "web", "web-secret")
+        made.execute("grant insert, select on people to web")
+        with serving.serving(tmp_path_factory.mktemp("errors"), login, REST) as server:
+            yield calling.Place(server, conftest.Database(made.dsn, postgres))
+            assert "secret" not in server.log.replace("test-secret", "")
 
 
 @pytest.mark.parametrize(

@@ -125,13 +125,10 @@ REST = "database: {dsn: '${TEST_DSN}', pool_size: 1, statement_timeout: 9s}\n" +
 
 @pytest.fixture(scope="module")
 def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
-    with calling.database(postgres, SQL) as made:
-        try:
-            made.execute("grant all on written, ids to public")
-            with serving.serving(tmp_path_factory.mktemp("isolation"), made.dsn, REST) as server:
-                yield calling.Place(server, made)
-        finally:
-            made.execute("drop owned by other; drop role other")
+    with calling.database(postgres, SQL, roles="other") as made:
+        made.execute("grant all on written, ids to public")
+        with serving.serving(tmp_path_factory.mktemp("isolation"), made.dsn, REST) as server:
+            yield calling.Place(server, made)
 
 
 @pytest.mark.parametrize("how", ["set_volatile", "set_stable", "set_and_fail"])
