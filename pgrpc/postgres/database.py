@@ -307,4 +307,5 @@ class Database:
             for job in list(self._lent):
                 if job.conn is not None and now > job.deadline:
                     job.conn.give_up()
+                    self._probes.soon()
             self._probes.look(now)

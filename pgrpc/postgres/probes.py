@@ -33,6 +33,10 @@ class Probes:
             self._next = now + _INTERVAL
             self._probe(now + supply.PATIENCE)
 
+    def soon(self) -> None:
+        """At the next look: a server that has not answered one connection may be gone for all."""
+        self._next = 0.0
+
     def _probe(self, deadline: float) -> None:
         free = []
         while (conn := self._pool.take()) is not None:

@@ -108,9 +108,8 @@ async def test_everything_stopped(here: world.World, tmp_path: Path, table: ledg
             backends = [pid for pid in here.processes()]
             with world.frozen(*backends):
                 server.wait_for("no events are heard", patience=5)
-                server.wait_for(
-                    "the database is away", patience=14
-                )  # a timeout and its grace, for some calls one after the other
+                # A timeout and its grace, of the calls in flight; then the patience with the idle connections.
+                server.wait_for("the database is away", patience=20)
                 refused = await busy.calling[0].ask("add", 1, 2, patience=1)
                 assert refused["error"]["code"] == -32001
                 assert (await server.ready())[0] == 503
@@ -119,7 +118,10 @@ async def test_everything_stopped(here: world.World, tmp_path: Path, table: ledg
             busy.told_once()
             seconds = max(8, ledger.FAULT_SECONDS)
             busy.row(table, f"SIGSTOP of all of PostgreSQL for about {seconds:g} s")
-        assert server.count("no events are heard") == 1
+        # Said once more only where it has taken long, and the reason is another by then.
+        told = [line for line in server.problems if "no events are heard" in line]
+        assert told
+        assert len(set(told)) == len(told) <= 2, told
         assert server.count("the database is away") == 1
 
 
