@@ -16,7 +16,7 @@ import pytest
 
 from pgrpc import config, observe
 from pgrpc.core import catalog, errors, identity, whitelist
-from pgrpc.postgres import backoff, connecting, database, introspect, prepared, queue
+from pgrpc.postgres import backoff, connecting, database, introspect, prepared, probes, queue, supply
 from tests.conftest import Database
 from tests.proxy import Proxy
 
@@ -430,6 +430,27 @@ class TestTime:
                 assert await calls.run("echo", 3) == "3"  # on a new connection
             finally:
                 os.kill(pid, signal.SIGCONT)
+
+    async def test_when_one_is_given_up_the_idle_ones_are_looked_at(
+        self, embedded_database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What took one connection has often taken all of them: not each call has to find that out by waiting."""
+        monkeypatch.setattr(database, "_GRACE", 0.2)
+        monkeypatch.setattr(supply, "PATIENCE", 0.2)
+        monkeypatch.setattr(probes, "_INTERVAL", 3600)
+        async with serving(embedded_database, pool_size=3, timeout=0.3) as calls:
+            await until(lambda: full(calls, 3))
+            before = set(calls.made._pool.connections())
+            pids = [conn.raw.get_backend_pid() for conn in before]
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                assert isinstance(await calls.run("echo", 1), errors.Unavailable)
+                await until(lambda: full(calls, 3) and before.isdisjoint(calls.made._pool.connections()))
+                assert await calls.run("echo", 2) == "2"
+            finally:
+                for pid in pids:
+                    os.kill(pid, signal.SIGCONT)
 
 
 class TestEnd:
