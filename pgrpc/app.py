@@ -208,6 +208,7 @@ async def _serve(
         status = await _supervise(stop, tasks, observer)
         web.stop_accepting()
         if status == 0:
+            calls.refuse()  # before it is said
             observer(observe.Stopping(f"{stop.result().name} received; calls in flight may end"))
             impatient = _task("second signal", signals.get())
             orderly = _task("stopping", _stop(calls, web))

@@ -125,10 +125,14 @@ class Database:
             self._observe(observe.DatabaseUp(self._pool.size))
         self._dispatch()
 
-    async def drain(self, patience: float) -> None:
-        """Take no more calls, and let those in flight end; at most `patience` seconds."""
+    def refuse(self) -> None:
+        """Take no more calls."""
         self._closing = True
         self.down = "the server is stopping"
+
+    async def drain(self, patience: float) -> None:
+        """Take no more calls, and let those in flight end; at most `patience` seconds."""
+        self.refuse()
         if self.in_flight:
             self._idle = asyncio.Event()
             with contextlib.suppress(TimeoutError):

@@ -4,7 +4,7 @@ Owns the way from our bytes to the socket, and their order; and which events go 
 what the bytes say. This is the one place that reaches past Tornado's public API, because `write_message` makes a
 task for each message, and `stream.write` costs as much as ten sends.
 
-A direct send is right only on a plain IOStream (TLS has errors of its own) that is open and has nothing waiting:
+A direct send is right only on a plain stream (TLS has errors of its own) that is open and has nothing waiting:
 then nothing of Tornado's (pongs, the close frame) can be overtaken. tests/integration/test_outbox.py tells when
 Tornado changes what this relies on.
 """
@@ -17,6 +17,7 @@ from typing import Protocol
 from tornado.iostream import IOStream, StreamClosedError
 
 from pgrpc.core import hub
+from pgrpc.web import reading
 
 _CHUNK = 256 * 1024
 """Bytes that small messages are joined to: enough for the socket's buffer, little to copy."""
@@ -128,7 +129,7 @@ class Outbox:
 
     def _directly(self, stream: IOStream, data: bytes) -> int:
         """Try the socket at once; how many bytes it took."""
-        if type(stream) is not IOStream or stream.closed():
+        if type(stream) is not reading.Stream or stream.closed():
             return 0
         try:
             return stream.socket.send(data)

@@ -17,7 +17,7 @@ from tornado.web import Application, RedirectHandler
 
 from pgrpc import config, observe, tls
 from pgrpc.core import errors
-from pgrpc.web import context, dialects, edge, files, listening, pages, relay, routing, sessions, tornado_fixes
+from pgrpc.web import accepting, context, dialects, edge, files, listening, pages, relay, routing, sessions
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -122,7 +122,7 @@ class Server:
     def start(self) -> None:
         for http, sockets in self._doors:
             listening.listen(sockets)
-            tornado_fixes.accept(http, sockets, self._no_descriptor)
+            accepting.accept(http, sockets, self._no_descriptor)
 
     def _no_descriptor(self, reason: str) -> None:
         self._shared.observe(observe.Overloaded(f"{reason}; raise the limit of open files"))

@@ -15,9 +15,6 @@ from pgrpc import config, observe
 from pgrpc.core import effects, errors, frames, hub, jsonrpc, protocol, session
 from pgrpc.web import context, socket
 
-_TURN = 16
-"""Frames of one client that are handled in a row: then the others get their turn."""
-
 _LOOK = 30.0
 """Seconds at most until the clock is looked at again: it may be set, and a machine may sleep."""
 
@@ -31,7 +28,7 @@ class SessionSocket(socket.Socket):
     make: type[session.Session] = session.Session
     """What a session is made by."""
     # See socket.Socket.
-    __slots__ = ("_asked", "_frames", "_jobs", "_login", "_timer", "_wake_at", "session")
+    __slots__ = ("_asked", "_jobs", "_login", "_timer", "_wake_at", "session")
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)
@@ -41,7 +38,6 @@ class SessionSocket(socket.Socket):
         self._login: asyncio.Task[None] | None = None
         self._jobs: dict[effects.Ticket, Any] | None = None
         self._asked: deque[effects.Effect] | None = None  # while effects are performed: those that are still to be
-        self._frames = 0
 
     def _session(self) -> session.Session:
         """Made once at first, and again when it is known who the client is."""
@@ -78,8 +74,7 @@ class SessionSocket(socket.Socket):
         if self.outbox.replies > self.shared.limits.result_size:
             return self.outbox.drained()  # a client that does not read its replies is not read from
         self._alive = True
-        self._frames += 1
-        return asyncio.sleep(0) if self._frames % _TURN == 0 else None
+        return None
 
     def end(self, code: errors.CloseCode, reason: str) -> None:
         super().end(code, reason)

@@ -14,7 +14,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketP
 
 from pgrpc import config, observe
 from pgrpc.core import errors, forwarding, hub, identity
-from pgrpc.web import bearer, context, outbox, places, tornado_fixes
+from pgrpc.web import bearer, context, outbox, places, reading
 
 
 class Socket(WebSocketHandler):
@@ -54,7 +54,7 @@ class Socket(WebSocketHandler):
 
     def get_websocket_protocol(self) -> WebSocketProtocol | None:
         plain = super().get_websocket_protocol()
-        return plain and tornado_fixes.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
+        return plain and reading.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
 
     def prepare(self) -> Awaitable[None] | None:
         """Before the upgrade: refuse what is over the limits of connections, and find out who it is."""
@@ -138,7 +138,7 @@ class Socket(WebSocketHandler):
 
     def open(self, *args: str, **kwargs: str) -> None:
         protocol = self.ws_connection
-        assert isinstance(protocol, tornado_fixes.Protocol)
+        assert isinstance(protocol, reading.Protocol)
         if self._gone:  # it left while LISTEN was on its way, and Tornado tells of that only once
             return
         self.set_nodelay(True)

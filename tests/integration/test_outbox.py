@@ -1,4 +1,4 @@
-"""pgrpc.web.outbox and .tornado_fixes on a real Tornado server, with a client that sees every byte."""
+"""pgrpc.web.outbox and .reading on a real Tornado server, with a client that sees every byte."""
 
 import asyncio
 import base64
@@ -14,13 +14,13 @@ from typing import Any, Self
 
 import pytest
 from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+from tornado.iostream import SSLIOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
 
 from pgrpc.core import channels, frames, hub
-from pgrpc.web import outbox, tornado_fixes
+from pgrpc.web import accepting, outbox, reading
 from tests import certificates
 
 PATIENCE = 30.0
@@ -44,7 +44,7 @@ class Handler(WebSocketHandler):
 
     def get_websocket_protocol(self) -> WebSocketProtocol | None:
         plain = super().get_websocket_protocol()
-        return plain and tornado_fixes.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
+        return plain and reading.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
 
     def open(self, *args: str, **kwargs: str) -> None:
         assert isinstance(self.ws_connection, WebSocketProtocol13)
@@ -168,7 +168,7 @@ async def serving(limit: int = LIMIT, tls: tuple[Path, Path] | None = None) -> A
         theirs = ssl.create_default_context(cafile=tls[0])
     server = HTTPServer(Application([("/", Handler, {"opened": opened, "limit": limit})]), ssl_options=ours)
     sockets = bind_sockets(0, "127.0.0.1")
-    server.add_sockets(sockets)
+    accepting.accept(server, sockets, pytest.fail)
     try:
         yield Server(sockets[0].getsockname()[1], opened, theirs)
     finally:
@@ -235,7 +235,7 @@ class TestOrder:
 
         server = HTTPServer(Application([("/", Early, {"opened": opened, "limit": LIMIT})]))
         sockets = bind_sockets(0, "127.0.0.1")
-        server.add_sockets(sockets)
+        accepting.accept(server, sockets, pytest.fail)
         try:
             async with Peer(sockets[0].getsockname()[1]) as peer:
                 handler = await opened.get()
@@ -528,12 +528,12 @@ class TestReading:
 
 
 class TestWhatWeRelyOnInTornado:
-    """If one of these fails, Tornado has changed: look at outbox and tornado_fixes before anything else."""
+    """If one of these fails, Tornado has changed: look at outbox, reading and accepting before anything else."""
 
     async def test_the_stream(self) -> None:
         async with serving() as server, server.connected() as (handler, peer):
             stream = handler.stream
-            assert type(stream) is IOStream
+            assert type(stream) is reading.Stream
             assert isinstance(stream.socket, socket.socket)
             assert stream.socket.getblocking() is False
             assert not stream.writing()
@@ -601,7 +601,7 @@ class TestWhatWeRelyOnInTornado:
     async def test_tornado_still_drops_the_connection_on_text_that_is_not_utf8(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(tornado_fixes.Protocol, "_handle_message", WebSocketProtocol13._handle_message)
+        monkeypatch.setattr(reading.Protocol, "_handle_message", WebSocketProtocol13._handle_message)
         async with serving() as server, server.connected() as (handler, peer):
             peer.send(TEXT, b"\xff")
             await asyncio.wait_for(handler.closed.wait(), PATIENCE)
