@@ -46,7 +46,8 @@ class Connection(aiopg.Connection):
         self.on_notified: Callable[[list[tuple[str, str]]], None] | None = None
         self._done: Done | None = None
         self._cursor: Any = None
-        self._reset: select.poll | None = None
+        self._pending: select.poll | None = None  # what tells whether the socket has something
+        self._asked = False  # since this connection was last told of
         # hstore would cost a query for each connection, json would be parsed only to be written again.
         super().__init__(dsn, 0, enable_hstore=False, enable_json=False, enable_uuid=False, **parameters)
         self._advance()
@@ -94,11 +95,10 @@ class Connection(aiopg.Connection):
 
         aiopg hands out connections that died in the same turn of the loop (AssertionError, or one lost call).
         """
-        if self.closed_by is not None:
+        if self.closed_by is not None or self._pending is None:
             return False
-        poll = select.poll()  # not select(): that knows no descriptor over 1,023
-        poll.register(self._conn.fileno(), select.POLLIN)
-        while not self._conn.closed and poll.poll(0):
+        self._asked = True
+        while not self._conn.closed and self._pending.poll(0):
             self._advance()
         if self._conn.notices and self.closed_by is None:
             # Nothing was asked, so this is the server's farewell, read before the end that follows it has arrived.
@@ -135,11 +135,17 @@ class Connection(aiopg.Connection):
         # queue of notifications for ever on any SQL error, and leave those stuck that came with a result.
         self = weak_self()
         if self is not None:
+            self._asked = False
             self._advance()
-            if self._reset is not None and self.closed_by is None and self._reset.poll(0):
+            if not self._asked and self._was_reset():
                 # uvloop calls once for a socket that was reset, and then no more (libuv's uv__poll_io): the rest of
                 # what has arrived, and the end, would stay there unread.
                 self._loop.call_soon(self._ready, self._weakref)
+
+    def _was_reset(self) -> bool:
+        if self._pending is None or self.closed_by is not None:
+            return False
+        return any(events & ~select.POLLIN for _, events in self._pending.poll(0))
 
     def _advance(self) -> None:
         """Take what the socket has, and act on it in one step: the statement's end, then the notifications."""
@@ -171,8 +177,8 @@ class Connection(aiopg.Connection):
             psycopg2.extensions.register_type(_AS_TEXT, self._conn)
             self._cursor = self._conn.cursor()  # one for all statements: making one costs more than a small fetch
             self._conn.notices.clear()
-            self._reset = select.poll()
-            self._reset.register(self._conn.fileno(), 0)  # errors and hang-ups only
+            self._pending = select.poll()  # not select(): that knows no descriptor over 1,023
+            self._pending.register(self._conn.fileno(), select.POLLIN)
             self.opened.set_result(None)
         else:
             self._settled(None)
