@@ -7,7 +7,7 @@ function is listed. What reaches the database has passed here.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pgrpc.core import errors, jsontext, pgtypes, ratelimit, routines, schemas
 
@@ -17,8 +17,7 @@ _MADE_UP = re.compile(r"\$[0-9]+")
 """The name of an argument that has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call that may be made.
 
     names: the arguments given, in the order of the signature. arguments: a JSON object of their values.
@@ -88,13 +87,13 @@ class Overload:
         As in SQL, the last of a variadic function's values are collected into its array; one array in its
         place is that array. Where there are none, its default counts, else the empty array.
         """
-        last = len(self.names) - 1
-        if self.variadic is not None and self._spread(values, last, self.variadic.has_default):
-            values = [*values[:last], values[last:]]
-            positions = (*self.positions[:last], "")
-        else:
-            positions = self.positions[: len(values)]
-        return dict(zip(self.names, values, strict=False)), positions
+        positions = self.positions[: len(values)]
+        if self.variadic is not None:
+            last = len(self.names) - 1
+            if self._spread(values, last, self.variadic.has_default):
+                values = [*values[:last], values[last:]]
+                positions = (*self.positions[:last], "")
+        return dict(zip(self.names, values)), positions  # noqa: B905  `strict` would cost as much as all the rest
 
     def checked(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[errors.Fault]]:
         """The values as PostgreSQL takes them, and what is wrong with them."""

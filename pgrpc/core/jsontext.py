@@ -31,9 +31,19 @@ def parse(text: str) -> Any:
     cannot hold (an integer over 4,300 digits, an exponent over 18 digits).
     """
     try:
-        return _decoder.decode(text)
+        return _whole(text)
     except (RecursionError, ArithmeticError) as error:
         raise ValueError("nested too deep, or a number out of range") from error
+
+
+def _whole(text: str) -> Any:
+    if text[:1].isspace():
+        return _decoder.decode(text)
+    # What nearly every client sends has no white space around it; looking for that takes `decode` half of its time.
+    value, end = _decoder.raw_decode(text)
+    if end != len(text) and _skip(text, end) != len(text):
+        raise ValueError("more than one value")
+    return value
 
 
 def is_valid(text: str) -> bool:

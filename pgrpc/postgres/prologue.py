@@ -24,12 +24,14 @@ class Prologues:
         self._timeouts: Mapping[str | None, float] = {}
         self._local: Mapping[str | None, str] = {}
         self._lasting: Mapping[str | None, str] = {}
+        self._plain: dict[tuple[float, str | None], str] = {}  # (timeout, role) -> of_transaction without settings
         self.hook = ""
         """A statement that comes before each call, as its role, in its transaction; "" where there is none."""
 
     def learn(self, known: Mapping[str, roles.Role], hook: routines.Routine | None) -> None:
         """known: every role that calls may run as. hook: the function that is called before each."""
         self._timeouts = {name: role.timeout for name, role in known.items() if role.timeout is not None}
+        self._plain.clear()
         self._local = {name: _local(role.settings) for name, role in known.items()}
         self._lasting = {name: _given(role.settings, "false") for name, role in known.items()}
         if hook is not None:
@@ -42,6 +44,15 @@ class Prologues:
 
     def of_transaction(self, call: catalog.Call, caller: identity.Identity) -> str:
         """For a call in the same message: ends with its transaction."""
+        if caller.settings:
+            return self._of_transaction(call, caller)
+        key = self.timeout(call, caller), caller.role
+        known = self._plain.get(key)
+        if known is None:
+            known = self._plain[key] = self._of_transaction(call, caller)  # as many as roles and timeouts in the file
+        return known
+
+    def _of_transaction(self, call: catalog.Call, caller: identity.Identity) -> str:
         return f"{_START}{self._local.get(caller.role, '')}{self._own(call, caller, 'set local')}"
 
     def of_session(self, call: catalog.Call, caller: identity.Identity) -> str:

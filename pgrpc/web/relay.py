@@ -84,13 +84,13 @@ class ListenSocket(sessions.SessionSocket):
 
     def end(self, code: errors.CloseCode, reason: str) -> None:
         super().end(code, reason)
-        self._perform_one(effects.Listened(reason, refused=True))
+        self._tell(effects.Listened(reason, refused=True))
 
     def on_close(self) -> None:
         super().on_close()
-        self._perform_one(effects.Listened("the client has gone", refused=False))
+        self._tell(effects.Listened("the client has gone", refused=False))
 
-    def _perform_one(self, effect: effects.Effect) -> None:
+    def _tell(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Listened():
                 # Events flow at once, so that none is missed; the outbox keeps them until the handshake is done.
@@ -98,8 +98,6 @@ class ListenSocket(sessions.SessionSocket):
                     self._listened.set_result(effect)
             case effects.Ended():
                 self.end(errors.CloseCode.UNAUTHENTICATED, "this channel may not be heard any more")
-            case _:
-                super()._perform_one(effect)
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         """A listener's words are ignored, but for the life they show."""

@@ -109,16 +109,10 @@ class SessionSocket(socket.Socket):
 
     def _perform_one(self, effect: effects.Effect) -> None:
         match effect:
-            case effects.Send(text):
-                self.outbox.reply(frames.text(text))
-            case effects.Execute(ticket, call, caller):
-                if self._jobs is None:
-                    self._jobs = {}
-                self._jobs[ticket] = None
-                turn = self.session if isinstance(effect, effects.Ask) else self
-                job = self.shared.submit(call, caller, turn, partial(self._returned, ticket))
-                if ticket in self._jobs:  # otherwise it was answered at once
-                    self._jobs[ticket] = job
+            case effects.Send():
+                self.outbox.reply(frames.text(effect.text))
+            case effects.Execute():
+                self._run(effect)
             case effects.Cancel(ticket):
                 if self._jobs is not None and ticket in self._jobs:
                     self.shared.cancel(self._jobs[ticket])
@@ -137,6 +131,21 @@ class SessionSocket(socket.Socket):
                 self.end(code, reason)
             case effects.Denied(what, reason):
                 self.shared.observe(observe.Denied(str(self.request.remote_ip), what, reason))
+            case _:
+                self._tell(effect)
+
+    def _tell(self, effect: effects.Effect) -> None:
+        """What each kind of client is told in its own way, or not at all."""
+
+    def _run(self, effect: effects.Execute) -> None:
+        if self._jobs is None:
+            self._jobs = {}
+        ticket = effect.ticket
+        self._jobs[ticket] = None
+        turn = self.session if isinstance(effect, effects.Ask) else self
+        job = self.shared.submit(effect.call, effect.caller, turn, partial(self._returned, ticket))
+        if ticket in self._jobs:  # otherwise it was answered at once
+            self._jobs[ticket] = job
 
     def activate(self, channels: Sequence[str]) -> None:
         """LISTEN is in effect, and the client has been told: events flow from now on."""
@@ -218,11 +227,9 @@ class RpcSocket(SessionSocket):
         self.shared.observe(observe.EventsDropped(str(self.request.remote_ip), channels))
         return frames.text(hub.gap(channels, "this client was too slow: events were dropped"))
 
-    def _perform_one(self, effect: effects.Effect) -> None:
+    def _tell(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Ended(channels, reason):
                 self.outbox.reply(frames.text(protocol.ended(channels, reason)))
             case effects.Expiring(seconds):
                 self.outbox.reply(frames.text(protocol.expiring(seconds)))
-            case _:
-                super()._perform_one(effect)
