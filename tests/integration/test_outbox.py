@@ -1,179 +1,20 @@
-"""pgrpc.web.outbox and .reading on a real Tornado server, with a client that sees every byte."""
+"""pgrpc.web.outbox on a real Tornado server, with a client that sees every byte."""
 
 import asyncio
-import base64
 import logging
 import os
 import socket
-import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from tornado.httpserver import HTTPServer
 from tornado.iostream import SSLIOStream, StreamClosedError
-from tornado.netutil import bind_sockets
-from tornado.web import Application
-from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
 
 from pgrpc.core import channels, frames, hub
-from pgrpc.web import accepting, outbox, reading
+from pgrpc.web import reading
 from tests import certificates
-
-PATIENCE = 30.0
-LIMIT = 1 << 20
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
-
-
-class Handler(WebSocketHandler):
-    """A socket with an outbox, and nothing else."""
-
-    def initialize(self, opened: "asyncio.Queue[Handler]", limit: int) -> None:
-        self.opened = opened
-        self.outbox = outbox.Outbox(limit, self)
-        self.overflows = 0
-        self.dropped: list[list[str]] = []
-        self.heard: asyncio.Queue[str | bytes] = asyncio.Queue()
-        self.closed = asyncio.Event()
-
-    def check_origin(self, origin: str) -> bool:
-        return True
-
-    def get_websocket_protocol(self) -> WebSocketProtocol | None:
-        plain = super().get_websocket_protocol()
-        return plain and reading.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
-
-    def open(self, *args: str, **kwargs: str) -> None:
-        assert isinstance(self.ws_connection, WebSocketProtocol13)
-        self.stream = self.ws_connection.stream
-        self.outbox.open(self.stream)
-        self.opened.put_nowait(self)
-
-    def on_message(self, message: str | bytes) -> None:
-        self.heard.put_nowait(message)
-
-    def on_close(self) -> None:
-        self.outbox.close()
-        self.closed.set()
-
-    def too_slow(self) -> None:
-        self.overflows += 1
-        self.end(4408)
-
-    def gap_frame(self, channels: list[str]) -> bytes:
-        self.dropped.append(channels)
-        return frames.text("gap:" + ",".join(channels))
-
-    def end(self, code: int) -> None:
-        self.outbox.close()
-        self.close(code, "the end")
-
-    def small_buffer(self) -> None:
-        """As little as the kernel allows, so that sends are partial."""
-        self.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-
-
-def masked(first: int, payload: bytes) -> bytes:
-    """A client's frame. Its mask changes nothing."""
-    size = len(payload)
-    long = struct.pack("!Q", size) if size > 0xFFFF else struct.pack("!H", size) if size > 125 else b""
-    return bytes((first, 0x80 | {0: size, 2: 126, 8: 127}[len(long)])) + long + bytes(4) + payload
-
-
-class Peer:
-    """A WebSocket client that reads only when told to, and checks what it reads byte by byte."""
-
-    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
-        self._port = port
-        self._context = context
-
-    async def __aenter__(self) -> Self:
-        plain = socket.socket()
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        plain.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", self._port))
-        self.reader, self.writer = await asyncio.open_connection(
-            sock=plain, limit=1024, ssl=self._context, server_hostname="localhost" if self._context else None
-        )
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.writer.write(
-            f"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101 "), head
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.writer.transport.abort()
-        await asyncio.sleep(0)
-
-    async def frame(self) -> tuple[int, bytes]:
-        """(opcode, payload) of the next frame. Fails on anything that is not a frame of a server's."""
-        async with asyncio.timeout(PATIENCE):
-            first, size = await self.reader.readexactly(2)
-            assert first & 0xF0 == 0x80, "a frame is whole, and uses no extension"
-            assert size < 128, "a server does not mask"
-            if size == 126:
-                (size,) = struct.unpack("!H", await self.reader.readexactly(2))
-            elif size == 127:
-                (size,) = struct.unpack("!Q", await self.reader.readexactly(8))
-            assert first & 0xF in (TEXT, CLOSE, PING, PONG)
-            return first & 0xF, await self.reader.readexactly(size)
-
-    async def text(self) -> str:
-        opcode, payload = await self.frame()
-        assert opcode == TEXT, (opcode, payload[:100])
-        return payload.decode()
-
-    async def nothing_more(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            assert await self.reader.read() == b""
-
-    def send(self, opcode: int, payload: bytes) -> None:
-        assert len(payload) < 126
-        self.writer.write(masked(0x80 | opcode, payload))
-
-    def reset(self) -> None:
-        """Vanish without a word: the server gets RST."""
-        plain = self.writer.get_extra_info("socket")
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
-
-
-class Server:
-    def __init__(self, port: int, opened: "asyncio.Queue[Handler]", context: ssl.SSLContext | None) -> None:
-        self._port = port
-        self._opened = opened
-        self._context = context
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[tuple[Handler, Peer]]:
-        async with Peer(self._port, self._context) as peer:
-            handler = await asyncio.wait_for(self._opened.get(), PATIENCE)
-            yield handler, peer
-        await asyncio.wait_for(handler.closed.wait(), PATIENCE)
-
-
-@asynccontextmanager
-async def serving(limit: int = LIMIT, tls: tuple[Path, Path] | None = None) -> AsyncIterator[Server]:
-    opened: asyncio.Queue[Handler] = asyncio.Queue()
-    theirs = ours = None
-    if tls is not None:
-        ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        ours.load_cert_chain(*tls)
-        theirs = ssl.create_default_context(cafile=tls[0])
-    server = HTTPServer(Application([("/", Handler, {"opened": opened, "limit": limit})]), ssl_options=ours)
-    sockets = bind_sockets(0, "127.0.0.1")
-    accepting.accept(server, sockets, pytest.fail)
-    try:
-        yield Server(sockets[0].getsockname()[1], opened, theirs)
-    finally:
-        server.stop()
-        await server.close_all_connections()
+from tests.integration.bare import CLOSE, LIMIT, PATIENCE, PING, PONG, TEXT, Handler, serving, until
 
 
 def run(
@@ -181,12 +22,6 @@ def run(
 ) -> hub.Run:
     data = frames.text(text) * count
     return hub.Run(channel, data, frames.text(text if last is None else last), policy)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 class TestOrder:
@@ -225,7 +60,6 @@ class TestOrder:
 
     async def test_what_gathers_before_the_handshake_is_sent_first(self) -> None:
         """The raw relay subscribes before it upgrades."""
-        opened: asyncio.Queue[Handler] = asyncio.Queue()
 
         class Early(Handler):
             def initialize(self, opened: "asyncio.Queue[Handler]", limit: int) -> None:
@@ -233,17 +67,9 @@ class TestOrder:
                 for i in range(10):
                     self.outbox.event(run(f"early {i}"))
 
-        server = HTTPServer(Application([("/", Early, {"opened": opened, "limit": LIMIT})]))
-        sockets = bind_sockets(0, "127.0.0.1")
-        accepting.accept(server, sockets, pytest.fail)
-        try:
-            async with Peer(sockets[0].getsockname()[1]) as peer:
-                handler = await opened.get()
-                handler.outbox.event(run("late"))
-                assert [await peer.text() for _ in range(11)] == [*(f"early {i}" for i in range(10)), "late"]
-        finally:
-            server.stop()
-            await server.close_all_connections()
+        async with serving(kind=Early) as server, server.connected() as (handler, peer):
+            handler.outbox.event(run("late"))
+            assert [await peer.text() for _ in range(11)] == [*(f"early {i}" for i in range(10)), "late"]
 
 
 class TestControlFrames:
@@ -497,36 +323,6 @@ class TestTls:
         assert [record for record in caplog.records if record.exc_info] == []
 
 
-class TestReading:
-    async def test_frames_that_come_at_once(self) -> None:
-        async with serving() as server, server.connected() as (handler, peer):
-            messages = [str(number).encode() for number in range(500)]
-            peer.writer.write(b"".join(masked(0x81, message) for message in messages))
-            heard = [await asyncio.wait_for(handler.heard.get(), PATIENCE) for _ in messages]
-            assert heard == messages
-
-    async def test_frames_of_every_length_and_in_pieces(self) -> None:
-        """Lengths of each kind and beside what is read at once; fragments with a ping between them."""
-        sizes = (0, 1, 125, 126, 65_535, 65_536, 65_537, 200_000)
-        messages = [bytes((65 + place,)) * size for place, size in enumerate(sizes)]
-        stream = b"".join(masked(0x81, message) for message in messages)
-        stream += masked(0x01, b"frag") + masked(0x80 | PING, b"p") + masked(0x00, b"men") + masked(0x80, b"ted")
-        async with serving() as server, server.connected() as (handler, peer):
-            peer.writer.write(stream)
-            heard = [await asyncio.wait_for(handler.heard.get(), PATIENCE) for _ in (*messages, "fragmented")]
-            assert heard == [*messages, b"fragmented"]
-            assert await peer.frame() == (PONG, b"p")
-
-    async def test_a_frame_that_comes_byte_by_byte(self) -> None:
-        async with serving() as server, server.connected() as (handler, peer):
-            peer.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for byte in masked(0x81, b"slow") + masked(0x81, b"slower"):
-                peer.writer.write(bytes((byte,)))
-                await asyncio.sleep(0)
-            assert await asyncio.wait_for(handler.heard.get(), PATIENCE) == b"slow"
-            assert await asyncio.wait_for(handler.heard.get(), PATIENCE) == b"slower"
-
-
 class TestWhatWeRelyOnInTornado:
     """If one of these fails, Tornado has changed: look at outbox, reading and accepting before anything else."""
 
@@ -580,30 +376,3 @@ class TestWhatWeRelyOnInTornado:
             assert await asyncio.wait_for(handler.heard.get(), PATIENCE) == b"\xff"
             peer.send(TEXT, "ä".encode())
             assert await asyncio.wait_for(handler.heard.get(), PATIENCE) == "ä".encode()
-
-    async def test_frames_are_cut_from_what_has_arrived(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """If Tornado reads its frames by another way, this is not wrong, but slower."""
-        async with serving() as server, server.connected() as (handler, peer):
-            asked = 0
-            read_bytes = handler.stream.read_bytes
-
-            def counted(*args: Any, **kwargs: Any) -> Any:
-                nonlocal asked
-                asked += 1
-                return read_bytes(*args, **kwargs)
-
-            monkeypatch.setattr(handler.stream, "read_bytes", counted)
-            peer.writer.write(masked(0x81, b"x") * 1000)
-            for _ in range(1000):
-                await asyncio.wait_for(handler.heard.get(), PATIENCE)
-            assert asked < 100
-
-    async def test_tornado_still_drops_the_connection_on_text_that_is_not_utf8(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(reading.Protocol, "_handle_message", WebSocketProtocol13._handle_message)
-        async with serving() as server, server.connected() as (handler, peer):
-            peer.send(TEXT, b"\xff")
-            await asyncio.wait_for(handler.closed.wait(), PATIENCE)
-            assert handler.close_code is None
-            await peer.nothing_more()
