@@ -129,7 +129,11 @@ class Function:
         if isinstance(params, dict):
             overload = self._by_names(params)
             given = params
-            positions: tuple[str, ...] | None = None
+            if given.keys() == overload.accepted:
+                names = overload.names
+            else:
+                names = tuple(name for name in overload.names if name in given)
+            positions = tuple(map(_position, names))
         else:
             overload = self._by_number(len(params))
             given, positions = overload.by_name(params)
@@ -140,12 +144,7 @@ class Function:
                         for i in range(len(given), len(params))
                     ]
                 )
-        if given.keys() == overload.accepted:
-            names = overload.names
-        else:
-            names = tuple(name for name in overload.names if name in given)
-        if positions is None:
-            positions = tuple(map(_position, names))
+            names = overload.names[: len(given)]
         try:
             text, faults = self._checked(overload, given)
         except RecursionError:

@@ -1,5 +1,6 @@
 """JSON text: nothing is lost on the way in or out, and nothing passes that is not JSON."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -111,6 +112,20 @@ def test_dump(value: Any, text: str) -> None:
     assert jsontext.dump(value) == text
     assert jsontext.parse(text) == value
     assert jsontext.is_valid(text)
+
+
+@pytest.mark.parametrize(
+    "value", [None, 0, -(2**70), '\x00\x1f\x7f\u2028é😀\ud800"\\/', {"ä": [{}, [], ""]}, [[1], True]]
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_dump_writes_what_the_documented_encoder_writes(
+    monkeypatch: pytest.MonkeyPatch, value: Any, there: bool
+) -> None:
+    """The one that is kept is not documented; a Python may not have it."""
+    if not there:
+        monkeypatch.setattr("json.encoder.c_make_encoder", None)
+    plain = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    assert "".join(jsontext._encoder_kept(plain)(value, 0)) == plain.encode(value)
 
 
 @pytest.mark.parametrize("number", ["1e2", "1E-400", "0e-7", "-0.0", "123456789012345678901234567890.123456789", "1.0"])
