@@ -40,7 +40,7 @@ class Pool(aiopg.Pool):
     def take(self) -> prepared.Connection | None:
         """Lend a free connection that is alive; None where there is none. Never waits."""
         while self._free:
-            conn = self._free.popleft()
+            conn = self._free.pop()
             if conn.is_alive():
                 self._used.add(conn)
                 return conn
