@@ -110,7 +110,7 @@ class SessionSocket(socket.Socket):
     def _perform_one(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Send():
-                self.outbox.reply(frames.text(effect.text))
+                self.outbox.reply(frames.text(effect.text), more=bool(self._jobs))
             case effects.Execute():
                 self._run(effect)
             case effects.Cancel(ticket):

@@ -58,6 +58,46 @@ class TestOrder:
                     await asyncio.sleep(0)
             assert await reading == sent
 
+    async def test_replies_of_one_turn_are_sent_as_one_where_more_may_come(self) -> None:
+        async with serving() as server, server.connected() as (handler, peer):
+            plain: socket.socket = peer.writer.get_extra_info("socket")
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            with socket.socket(fileno=os.dup(plain.fileno())) as raw:
+                raw.setblocking(False)
+                joined = [frames.text(f"reply {i}") for i in range(3)]
+                for data in joined:
+                    handler.outbox.reply(data, more=True)
+                with pytest.raises(BlockingIOError):
+                    raw.recv(1000)
+                await asyncio.sleep(0)
+                assert raw.recv(1000) == b"".join(joined)
+                handler.outbox.reply(b"one", more=True)
+                handler.outbox.reply(b"last")  # nothing to wait for
+                assert raw.recv(1000) == b"onelast"
+                await asyncio.sleep(0)
+                with pytest.raises(BlockingIOError):
+                    raw.recv(1000)
+
+    async def test_nothing_overtakes_replies_that_wait_for_others(self) -> None:
+        async with serving(limit=64 << 20) as server, server.connected() as (handler, peer):
+            sent = []
+            for i in range(400):
+                text = f"{i}:" + "x" * (9000 if i % 11 == 0 else i)
+                sent.append(text)
+                if i % 5 == 0:
+                    handler.outbox.event(run(text))
+                else:
+                    handler.outbox.reply(frames.text(text), more=i % 7 != 0)
+                if i % 50 == 0:
+                    await asyncio.sleep(0)
+            handler.outbox.reply(frames.text("before the end"), more=True)
+            handler.outbox.finish()
+            handler.end(1012)
+            assert [await peer.text() for _ in range(401)] == [*sent, "before the end"]
+            assert (await peer.frame())[0] == CLOSE
+            handler.outbox.reply(frames.text("after it"), more=True)
+            await asyncio.sleep(0)
+
     async def test_what_gathers_before_the_handshake_is_sent_first(self) -> None:
         """The raw relay subscribes before it upgrades."""
 
