@@ -46,6 +46,9 @@ def parse(data: str | bytes) -> Message | list[Message]:
     try:
         text = data if isinstance(data, str) else str(data, "utf-8")
         value = jsontext.parse(text)
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise errors.ParseError from error
+    try:
         if not isinstance(value, list):
             return _message(value, text)
         if not value:
@@ -53,7 +56,7 @@ def parse(data: str | bytes) -> Message | list[Message]:
         if any(isinstance(item, dict) and _spelling(item.get("id"), text) is None for item in value):
             return [_message(item, source) for item, source in zip(value, jsontext.elements(text), strict=True)]
         return [_message(item, text) for item in value]
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is one; an id may be nested too deep to be found
+    except RecursionError as error:  # an id could not be looked up in its source
         raise errors.ParseError from error
 
 

@@ -1,8 +1,8 @@
 """What waits to be sent to one client: replies, which are never dropped, and events, which are bounded.
 
 Owns the way from our bytes to the socket, and their order; and which events go when they are too many. Must not know
-what the bytes say. This is the one place that reaches past Tornado's public API, because `write_message` makes a
-task for each message, and `stream.write` costs as much as ten sends.
+what the bytes say. With `reading` and `accepting` it reaches past Tornado's public API, because `write_message` makes
+a task for each message, and `stream.write` costs as much as ten sends.
 
 A direct send is right only on a plain stream (TLS has errors of its own) that is open and has nothing waiting:
 then nothing of Tornado's (pongs, the close frame) can be overtaken. tests/integration/test_outbox.py tells when
@@ -95,15 +95,16 @@ class Outbox:
         # gets its reply at once.
         if self._joined is None and more and not self._closed:
             self._joined = []
-            asyncio.get_running_loop().call_soon(self._send_joined)
+            asyncio.get_running_loop().call_soon(self.send_joined)
         if self._joined is None or len(data) > _SMALL:
             self._send(data, None)
             return
         self._joined.append(data)
         if not more:
-            self._send_joined()
+            self.send_joined()
 
-    def _send_joined(self) -> None:
+    def send_joined(self) -> None:
+        """Now, and not at the end of the turn."""
         joined, self._joined = self._joined, None
         if joined is not None:
             self._send(b"".join(joined), None)
@@ -131,7 +132,7 @@ class Outbox:
 
     def _send(self, data: bytes, run: hub.Run | None) -> None:
         if self._joined is not None:
-            self._send_joined()
+            self.send_joined()
         if self._closed:
             return
         stream = self._stream

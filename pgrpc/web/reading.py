@@ -84,7 +84,9 @@ class _Failed(Exception):
 
 
 class Protocol(WebSocketProtocol13):
-    """Messages come as bytes, those of text too: a JSON-RPC client is told -32700 for what is not UTF-8."""
+    """Of a handler that has `before_close`: called before a close frame is sent, whoever began with it.
+
+    Messages come as bytes, those of text too: a JSON-RPC client is told -32700 for what is not UTF-8."""
 
     # In its dictionary they would cost 1.5 kB.
     __slots__ = ("_arrived", "_fragments", "_missing", "_over", "_pieces", "_taken")
@@ -93,7 +95,7 @@ class Protocol(WebSocketProtocol13):
         super().__init__(*arguments)
         self._arrived = b""
         self._taken = 0  # of its bytes
-        self._pieces: list[bytes] | None = None  # what has arrived of a frame that is not whole
+        self._pieces: bytearray | None = None  # what has arrived of a frame that is not whole
         self._missing = 0  # bytes, of the same
         self._fragments: bytearray | None = None  # of a message
         self._over: Future[None] | None = None
@@ -111,6 +113,8 @@ class Protocol(WebSocketProtocol13):
             self.handler.on_ws_connection_close(self.close_code, self.close_reason)
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
+        if not self.server_terminated:
+            self.handler.before_close()  # type: ignore[attr-defined]
         super().close(code, reason)
         if self.client_terminated:  # nothing more is read
             self._hold_back()
@@ -143,12 +147,12 @@ class Protocol(WebSocketProtocol13):
         if self._pieces is None:
             self._arrived = data
         else:
-            self._pieces.append(data)
+            self._pieces += data
             self._missing -= len(data)
             if self._missing > 0:
                 self._read_on()
                 return
-            self._arrived, self._pieces = b"".join(self._pieces), None
+            self._arrived, self._pieces = bytes(self._pieces), None
         self._go_on()
 
     def _go_on(self, _: object = None) -> None:
@@ -192,7 +196,7 @@ class Protocol(WebSocketProtocol13):
                 self._wait_for(head - here)
                 return None
             size = int.from_bytes(arrived[at + 2 : at + head - 4], "big")
-        if size + len(self._fragments or ()) > self.params.max_message_size:
+        if not first & _CONTROL and size + len(self._fragments or ()) > self.params.max_message_size:
             raise _Failed("message too big", 1009)
         end = at + head + size
         if len(arrived) < end:
@@ -209,7 +213,7 @@ class Protocol(WebSocketProtocol13):
     def _wait_for(self, missing: int) -> None:
         rest = self._arrived[self._taken :]
         if rest:
-            self._pieces, self._missing = [rest], missing
+            self._pieces, self._missing = bytearray(rest), missing
         self._arrived, self._taken = b"", 0
 
     def _handle(self, first: int, payload: bytes) -> "Future[None] | None":

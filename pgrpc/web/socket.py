@@ -200,6 +200,9 @@ class Socket(WebSocketHandler):
         self._ended = code, reason
         self.close(int(code), reason)
 
+    def before_close(self) -> None:
+        self.outbox.send_joined()
+
     def gap(self, channels: Sequence[str], reason: str) -> None:
         """Events on these channels may have been lost."""
         raise NotImplementedError

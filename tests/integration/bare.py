@@ -55,6 +55,9 @@ class Handler(WebSocketHandler):
         self.heard.put_nowait(message)
         return self.pause
 
+    def before_close(self) -> None:
+        self.outbox.send_joined()
+
     def on_close(self) -> None:
         self.outbox.close()
         self.closed.set()

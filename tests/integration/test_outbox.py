@@ -14,7 +14,7 @@ from tornado.iostream import SSLIOStream, StreamClosedError
 from pgrpc.core import channels, frames, hub
 from pgrpc.web import reading
 from tests import certificates
-from tests.integration.bare import CLOSE, LIMIT, PATIENCE, PING, PONG, TEXT, Handler, serving, until
+from tests.integration.bare import CLOSE, LIMIT, PATIENCE, PING, PONG, TEXT, Handler, masked, serving, until
 
 
 def run(
@@ -77,6 +77,17 @@ class TestOrder:
                 await asyncio.sleep(0)
                 with pytest.raises(BlockingIOError):
                     raw.recv(1000)
+
+    @pytest.mark.parametrize("last", [masked(0x88, b"\x03\xe8"), b"not a frame"], ids=["a close", "rubbish"])
+    async def test_replies_that_wait_for_others_go_before_a_close_frame(self, last: bytes) -> None:
+        class Answering(Handler):
+            def on_message(self, message: str | bytes) -> None:
+                self.outbox.reply(frames.text("reply"), more=True)
+
+        async with serving(kind=Answering) as server, server.connected() as (_, peer):
+            peer.writer.write(masked(0x81, b"request") + last)  # of one turn
+            assert await peer.text() == "reply"
+            assert (await peer.frame())[0] == CLOSE
 
     async def test_nothing_overtakes_replies_that_wait_for_others(self) -> None:
         async with serving(limit=64 << 20) as server, server.connected() as (handler, peer):

@@ -199,6 +199,11 @@ class TestQueue:
             assert sum(end.done() for end in ends) <= 3
             assert await asyncio.gather(*ends) == [str(i) for i in range(300)]
 
+    async def test_the_connection_that_was_used_last_is_used_next(self, embedded_database: Database) -> None:
+        async with serving(embedded_database, pool_size=3, reset=False) as calls:
+            await until(lambda: full(calls, 3))
+            assert len({await calls.run("pid") for _ in range(5)}) == 1
+
     async def test_a_full_queue_is_told_at_once(self, embedded_database: Database) -> None:
         async with serving(embedded_database, pool_size=1, queue_size=2) as calls:
             lock = hold_back(embedded_database)

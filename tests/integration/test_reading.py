@@ -76,7 +76,7 @@ class TestWhatIsNoMessage:
             (1002, masked(0x01, b"frag") + masked(0x81, b"another message")),
             (1002, masked(0x88, b"\x03\xe8\xff")),  # its reason is not UTF-8
             (1009, masked(0x81, b"x" * (MAX_MESSAGE + 1))[:100]),  # not all of it has to come
-            (1009, masked(0x01, b"x" * MAX_MESSAGE) + masked(0x80, b"y")),
+            (1009, masked(0x01, b"x" * MAX_MESSAGE) + masked(0x89, b"a ping is no part of it") + masked(0x80, b"y")),
         ],
     )
     async def test_ends_the_connection(self, code: int, frames: bytes) -> None:
@@ -84,6 +84,8 @@ class TestWhatIsNoMessage:
             peer.writer.write(masked(0x81, b"before") + frames)
             assert await heard(handler, 1) == [b"before"]
             opcode, payload = await peer.frame()
+            if opcode == PONG:
+                opcode, payload = await peer.frame()
             assert (opcode, int.from_bytes(payload[:2], "big")) == (CLOSE, code)
             await asyncio.wait_for(handler.closed.wait(), PATIENCE)
             assert handler.heard.empty()
@@ -143,5 +145,6 @@ class TestTurns:
             peer.reset()
             await asyncio.wait_for(handler.closed.wait(), PATIENCE)
             handler.pause.set_result(None)
-            await asyncio.sleep(0)
+            for _ in range(5):  # what handled the message is told first, then what reads on
+                await asyncio.sleep(0)
             assert handler.heard.empty()

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from pgrpc import embedded
-from pgrpc.core import errors
+from pgrpc.core import errors, identity, roles
+from pgrpc.postgres import prologue
 from tests import conftest, pooler
 from tests.integration import acting
 from tests.integration.acting import ADMIN, ANON, LOGIN, USER, somebody
 from tests.proxy import Proxy
+from tests.unit import building
 
 SQL = f"""
 create schema app;
@@ -298,3 +300,18 @@ async def test_settings_of_a_role(made: conftest.Database, given: Any, altered: 
             await calls.run(ANN, "note", "x")
         assert (await calls.run(ANN, "travels"))["committed"] == USER
         assert (await calls.run(NOBODY, "settings", "search_path"))["search_path"] != SETTINGS["search_path"]
+
+
+def test_what_is_learnt_of_a_role_counts_from_then_on() -> None:
+    """A call may come before the catalog has been read again."""
+    made = prologue.Prologues(10.0)
+    call = building.function(building.routine(), method="f").bind([])._replace(timeout=None)
+    nobody, somebody = identity.NOBODY, identity.Identity(USER)
+    before = made.of_transaction(call, somebody)
+    assert "statement_timeout = 10000" in before
+    made.learn({USER: roles.Role(USER, given={"work_mem": "8MB"}, timeout=2.0)}, None)
+    after = made.of_transaction(call, somebody)
+    assert "statement_timeout = 2000" in after
+    assert "work_mem" in after
+    assert made.of_transaction(call, somebody) == after
+    assert made.of_transaction(call, nobody) != after
