@@ -106,7 +106,7 @@ class Outbox:
     def send_joined(self) -> None:
         """Now, and not at the end of the turn."""
         joined, self._joined = self._joined, None
-        if joined is not None:
+        if joined:
             self._send(b"".join(joined), None)
 
     def event(self, run: hub.Run) -> None:

@@ -10,11 +10,13 @@ tests/integration/test_reading.py tells when Tornado changes what this relies on
 """
 
 import asyncio
+import contextlib
+import socket
 from asyncio import Future
 from collections.abc import Callable
 from typing import Any
 
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import IOStream
 from tornado.util import _websocket_mask
 from tornado.websocket import WebSocketProtocol13
 
@@ -24,7 +26,8 @@ _TURN = 16
 _READ_AT_ONCE = 64 * 1024
 """Bytes that are asked of the socket at one time: as many as Tornado asks for."""
 
-_CONTINUATION, _TEXT, _BINARY, _CONTROL, _PONG = 0x0, 0x1, 0x2, 0x8, 0xA
+_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PONG = 0x0, 0x1, 0x2, 0x8, 0xA
+_CONTROL = 0x8  # the bit
 _FINAL, _RESERVED, _MASKED = 0x80, 0x70, 0x80
 
 
@@ -55,6 +58,11 @@ class Stream(IOStream):
     def hands_over(self) -> bool:
         return self._taker is not None
 
+    @property
+    def is_at_end(self) -> bool:
+        """Closed, and nothing is left of what came before."""
+        return self.closed() and not self._read_buffer_size
+
     def reading(self) -> bool:
         return self._taker is not None or super().reading()
 
@@ -83,13 +91,19 @@ class _Failed(Exception):
         self.code = code
 
 
+def _may_be_sent(payload: bytes) -> bool:
+    """Whether a close frame may begin so: RFC 6455 section 7.4, and what is registered since."""
+    code = int.from_bytes(payload[:2], "big")
+    return len(payload) > 1 and (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999)
+
+
 class Protocol(WebSocketProtocol13):
     """Of a handler that has `before_close`: called before a close frame is sent, whoever began with it.
 
     Messages come as bytes, those of text too: a JSON-RPC client is told -32700 for what is not UTF-8."""
 
     # In its dictionary they would cost 1.5 kB.
-    __slots__ = ("_arrived", "_fragments", "_missing", "_over", "_pieces", "_taken")
+    __slots__ = ("_arrived", "_failed", "_fragments", "_missing", "_over", "_pieces", "_taken", "_turn_comes")
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -98,6 +112,8 @@ class Protocol(WebSocketProtocol13):
         self._pieces: bytearray | None = None  # what has arrived of a frame that is not whole
         self._missing = 0  # bytes, of the same
         self._fragments: bytearray | None = None  # of a message
+        self._turn_comes = False  # of what has arrived and is not handled yet
+        self._failed = False
         self._over: Future[None] | None = None
 
     async def _receive_frame_loop(self) -> None:
@@ -106,7 +122,7 @@ class Protocol(WebSocketProtocol13):
             if self.stream.closed():
                 self._abort()
             if not self.client_terminated:
-                self.stream.set_close_callback(self._abort)
+                self.stream.set_close_callback(self._lost)
                 self._read_on()
                 await self._over
         finally:
@@ -121,14 +137,21 @@ class Protocol(WebSocketProtocol13):
             if self._over is not None and not self._over.done():
                 self._over.set_result(None)
 
+    def _lost(self) -> None:
+        """The client has gone. What it had sent before, and only waits for its turn, is still handled."""
+        if not self._turn_comes:
+            self._abort()
+
     def _read_on(self) -> None:
         if isinstance(self.stream, Stream):
-            if not self.stream.hands_over:
+            if self.stream.is_at_end:
+                self._abort()
+            elif not self.stream.hands_over:
                 self.stream.hand_over(self._arrive)
             return
         try:  # with TLS
             reading = asyncio.ensure_future(self.stream.read_bytes(_READ_AT_ONCE, partial=True))
-        except StreamClosedError:
+        except OSError:  # StreamClosedError is one, and so are those of TLS
             self._abort()
         else:
             reading.add_done_callback(self._has_read)
@@ -144,8 +167,11 @@ class Protocol(WebSocketProtocol13):
             self.stream.hold_back()
 
     def _arrive(self, data: bytes) -> None:
-        if self._pieces is None:
+        if self._failed:
+            self._read_on()
+        elif self._pieces is None:
             self._arrived = data
+            self._go_on()
         else:
             self._pieces += data
             self._missing -= len(data)
@@ -153,10 +179,11 @@ class Protocol(WebSocketProtocol13):
                 self._read_on()
                 return
             self._arrived, self._pieces = bytes(self._pieces), None
-        self._go_on()
+            self._go_on()
 
     def _go_on(self, _: object = None) -> None:
         """Handle what has arrived, frame by frame."""
+        self._turn_comes = False
         for _turn in range(_TURN):
             if self.client_terminated:  # by the frame before, or before this turn came
                 return
@@ -167,14 +194,17 @@ class Protocol(WebSocketProtocol13):
                     return
                 waits_for = self._handle(*frame)
             except _Failed as failed:
-                self.close(failed.code, str(failed))
-                self._abort()
+                self._fail(failed)
                 return
             if waits_for is not None:  # a message is handled before the next one is looked at
+                if self.stream.closed():  # it may wait for a client that has gone
+                    self._abort()
+                    return
                 self._hold_back()
                 waits_for.add_done_callback(self._go_on)
                 return
         self._hold_back()
+        self._turn_comes = True
         asyncio.get_running_loop().call_soon(self._go_on)
 
     def _frame(self) -> tuple[int, bytes] | None:
@@ -196,6 +226,8 @@ class Protocol(WebSocketProtocol13):
                 self._wait_for(head - here)
                 return None
             size = int.from_bytes(arrived[at + 2 : at + head - 4], "big")
+            if size < (126 if head == 8 else 1 << 16):
+                raise _Failed("a length is written with as few bytes as it needs")
         if not first & _CONTROL and size + len(self._fragments or ()) > self.params.max_message_size:
             raise _Failed("message too big", 1009)
         end = at + head + size
@@ -221,6 +253,8 @@ class Protocol(WebSocketProtocol13):
         if opcode & _CONTROL:
             if not is_final or opcode > _PONG:
                 raise _Failed("a control frame is not fragmented, and of a known kind")
+            if opcode == _CLOSE and payload and not _may_be_sent(payload):
+                raise _Failed("no such code of a close frame")
             try:
                 return self._handle_message(opcode, payload)
             except ValueError as error:
@@ -238,3 +272,15 @@ class Protocol(WebSocketProtocol13):
         if self._fragments is not None:
             payload, self._fragments = bytes(self._fragments), None
         return self._run_callback(self.handler.on_message, payload)
+
+    def _fail(self, failed: _Failed) -> None:
+        """Say why, and read on without looking until the client has heard it and gone, five seconds at most.
+
+        Where bytes are left unread, closing resets the connection, and the client gets to know nothing.
+        """
+        self._failed = True
+        self.close(failed.code, str(failed))
+        if isinstance(self.stream, Stream) and not self.stream.writing():
+            with contextlib.suppress(OSError):
+                self.stream.socket.shutdown(socket.SHUT_WR)
+        self._read_on()

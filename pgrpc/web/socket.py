@@ -202,6 +202,7 @@ class Socket(WebSocketHandler):
 
     def before_close(self) -> None:
         self.outbox.send_joined()
+        self.outbox.close()
 
     def gap(self, channels: Sequence[str], reason: str) -> None:
         """Events on these channels may have been lost."""

@@ -57,6 +57,7 @@ class Handler(WebSocketHandler):
 
     def before_close(self) -> None:
         self.outbox.send_joined()
+        self.outbox.close()
 
     def on_close(self) -> None:
         self.outbox.close()

@@ -1,17 +1,27 @@
 """pgrpc.web.reading on a real Tornado server: what is a message, what is none, and whose turn it is."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
 from tests import certificates
-from tests.integration.bare import CLOSE, MAX_MESSAGE, PATIENCE, PING, PONG, Handler, masked, serving
+from tests.integration.bare import CLOSE, MAX_MESSAGE, PATIENCE, PING, PONG, Handler, Peer, masked, serving
 
 
 async def heard(handler: Handler, count: int) -> list[str | bytes]:
     return [await asyncio.wait_for(handler.heard.get(), PATIENCE) for _ in range(count)]
+
+
+async def ended(peer: Peer, code: int) -> None:
+    """A close frame comes, after pongs at most, and nothing after it."""
+    opcode, payload = await peer.frame()
+    if opcode == PONG:
+        opcode, payload = await peer.frame()
+    assert (opcode, int.from_bytes(payload[:2], "big")) == (CLOSE, code)
+    await peer.nothing_more()
 
 
 class TestMessages:
@@ -75,6 +85,11 @@ class TestWhatIsNoMessage:
             (1002, masked(0x80, b"continues nothing")),
             (1002, masked(0x01, b"frag") + masked(0x81, b"another message")),
             (1002, masked(0x88, b"\x03\xe8\xff")),  # its reason is not UTF-8
+            (1002, masked(0x88, b"\x03")),
+            (1002, masked(0x88, b"\x03\xed")),  # 1005 must never be sent
+            (1002, masked(0x88, b"\x00\x00")),
+            (1002, b"\x81\xfe\x00\x01" + bytes(5)),  # a length of 1, in more bytes than it needs
+            (1002, b"\x81\xff" + (65535).to_bytes(8, "big") + bytes(4)),
             (1009, masked(0x81, b"x" * (MAX_MESSAGE + 1))[:100]),  # not all of it has to come
             (1009, masked(0x01, b"x" * MAX_MESSAGE) + masked(0x89, b"a ping is no part of it") + masked(0x80, b"y")),
         ],
@@ -83,11 +98,17 @@ class TestWhatIsNoMessage:
         async with serving() as server, server.connected() as (handler, peer):
             peer.writer.write(masked(0x81, b"before") + frames)
             assert await heard(handler, 1) == [b"before"]
-            opcode, payload = await peer.frame()
-            if opcode == PONG:
-                opcode, payload = await peer.frame()
-            assert (opcode, int.from_bytes(payload[:2], "big")) == (CLOSE, code)
-            await asyncio.wait_for(handler.closed.wait(), PATIENCE)
+            await ended(peer, code)
+            assert handler.heard.empty()
+
+    @pytest.mark.parametrize("frames", [masked(0x81, b"x" * (MAX_MESSAGE + 1)), b"\x81\x05hello" + b"x" * 3_000_000])
+    async def test_a_client_that_goes_on_sending_hears_why_it_ends(self, frames: bytes) -> None:
+        """A connection that is closed while it has something to read is reset, and the reason is lost."""
+        async with serving() as server, server.connected() as (handler, peer):
+            peer.writer.write(frames)
+            await ended(peer, 1009 if frames[1] & 0x80 else 1002)
+            handler.outbox.reply(b"after the close frame")
+            await peer.writer.drain()
             assert handler.heard.empty()
 
     async def test_a_close_is_answered_and_nothing_is_heard_after_it(self) -> None:
@@ -109,8 +130,28 @@ class TestWhatIsNoMessage:
             await asyncio.wait_for(handler.closed.wait(), PATIENCE)
             assert handler.heard.empty()
 
+    async def test_below_tls(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        async with serving(tls=certificates.make(tmp_path)) as server, server.connected() as (handler, peer):
+            peer.writer.write(masked(0x81, b"whole"))
+            assert await heard(handler, 1) == [b"whole"]
+            with socket.socket(fileno=os.dup(peer.writer.get_extra_info("socket").fileno())) as raw:
+                raw.send(b"no record of TLS" * 10)
+            await asyncio.wait_for(handler.closed.wait(), PATIENCE)
+        assert not [record for record in caplog.records if record.exc_info]
+
 
 class TestTurns:
+    @pytest.mark.parametrize("secure", [False, True])
+    async def test_what_was_sent_before_the_client_went_is_handled(self, tmp_path: Path, secure: bool) -> None:
+        tls = certificates.make(tmp_path) if secure else None
+        async with serving(tls=tls) as server, server.connected() as (handler, peer):
+            messages = [f"notification {number}".encode() for number in range(10_000)]
+            peer.writer.write(b"".join(masked(0x81, message) for message in messages) + masked(0x88, b"\x0f\xa1bye"))
+            peer.writer.close() if secure else peer.writer.write_eof()
+            assert await heard(handler, 10_000) == messages
+            await asyncio.wait_for(handler.closed.wait(), PATIENCE)
+            assert (handler.close_code, handler.close_reason) == (4001, "bye")
+
     async def test_who_has_sent_much_does_not_hold_up_the_others(self) -> None:
         async with serving() as server, server.connected() as (busy, first), server.connected() as (other, second):
             first.writer.write(masked(0x81, b"x") * 2000)
