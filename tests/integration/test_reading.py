@@ -132,10 +132,12 @@ class TestWhatIsNoMessage:
 
     async def test_below_tls(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         async with serving(tls=certificates.make(tmp_path)) as server, server.connected() as (handler, peer):
+            handler.pause = pause = asyncio.get_running_loop().create_future()
             peer.writer.write(masked(0x81, b"whole"))
             assert await heard(handler, 1) == [b"whole"]
             with socket.socket(fileno=os.dup(peer.writer.get_extra_info("socket").fileno())) as raw:
                 raw.send(b"no record of TLS" * 10)
+            pause.set_result(None)
             await asyncio.wait_for(handler.closed.wait(), PATIENCE)
         assert not [record for record in caplog.records if record.exc_info]
 
