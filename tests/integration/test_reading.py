@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import certificates
-from tests.integration.bare import CLOSE, MAX_MESSAGE, PATIENCE, PING, PONG, Handler, Peer, masked, serving
+from tests.integration.bare import CLOSE, MAX_MESSAGE, PATIENCE, PING, PONG, Handler, Peer, masked, serving, until
 
 
 async def heard(handler: Handler, count: int) -> list[str | bytes]:
@@ -135,9 +135,13 @@ class TestWhatIsNoMessage:
             handler.pause = pause = asyncio.get_running_loop().create_future()
             peer.writer.write(masked(0x81, b"whole"))
             assert await heard(handler, 1) == [b"whole"]
+            peer.writer.write(masked(0x81, b"another"))
+            await until(lambda: handler.stream._read_buffer_size > 0)
             with socket.socket(fileno=os.dup(peer.writer.get_extra_info("socket").fileno())) as raw:
                 raw.send(b"no record of TLS" * 10)
+            handler.pause = None
             pause.set_result(None)
+            assert await heard(handler, 1) == [b"another"]
             await asyncio.wait_for(handler.closed.wait(), PATIENCE)
         assert not [record for record in caplog.records if record.exc_info]
 
