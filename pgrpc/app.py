@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pgrpc.config as configuration
-from pgrpc import administration, fitting, inspection, loops, observe, tls
+from pgrpc import administration, fitting, inspection, loops, memory, observe, tls
 from pgrpc.core import catalog, channels, control, counts, hub, identity, ratelimit
 from pgrpc.postgres import backoff, connecting, database, listener
 from pgrpc.web import context, listening, server
@@ -64,6 +64,7 @@ def run(
     Raises config.Invalid where file and database do not fit, CannotServe where the address cannot be had.
     """
     _raise_limit_of_descriptors()
+    memory.keep_freed()
     with asyncio.Runner(loop_factory=loops.factory()) as runner:
         return runner.run(_serve(config, stop_on, on_serving, observer, share, environ))
 
