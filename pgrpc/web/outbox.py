@@ -43,7 +43,7 @@ class Outbox:
 
     # An idle connection must cost little: what holds something is made on first use.
     __slots__ = (
-        "_closed", "_drained", "_gaps", "_joined", "_limit", "_owner", "_queue", "_stream", "_writing",
+        "_closed", "_drained", "_gaps", "_joined", "_limit", "_loop", "_owner", "_queue", "_stream", "_writing",
         "_written_count", "events", "replies",
     )  # fmt: skip
 
@@ -51,6 +51,7 @@ class Outbox:
         self._limit = limit
         self._owner = owner
         self._stream: IOStream | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # asking for it is a system call with CPython 3.11
         self._queue: deque[tuple[bytes, hub.Run | None]] | None = None  # None marks a reply
         self._joined: list[bytes] | None = None  # replies of this turn of the loop
         self._gaps: dict[str, None] | None = None  # channels of which events were dropped: told next
@@ -72,6 +73,7 @@ class Outbox:
     def open(self, stream: IOStream) -> None:
         """The handshake is done: send what has gathered, and what comes from now on."""
         self._stream = stream
+        self._loop = asyncio.get_running_loop()
         self._flush()
 
     def finish(self) -> None:
@@ -93,9 +95,9 @@ class Outbox:
         """more: others may come in this turn of the loop; small ones are then sent as one, at its end."""
         # A client with 8 calls in flight got 2.4 replies with each send: 15 % more calls. One whose only call this was
         # gets its reply at once.
-        if self._joined is None and more and not self._closed:
+        if self._joined is None and more and self._loop is not None and not self._closed:
             self._joined = []
-            asyncio.get_running_loop().call_soon(self.send_joined)
+            self._loop.call_soon(self.send_joined)
         if self._joined is None or len(data) > _SMALL:
             self._send(data, None)
             return
