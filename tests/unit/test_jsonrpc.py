@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core import errors, jsonrpc
+from pgrpc.core import errors, jsonrpc, jsontext
 
 HEAD = '"jsonrpc":"2.0","method":"m"'
 
@@ -247,6 +247,17 @@ def test_whatever_the_depth_it_is_a_message_or_a_parse_error(template: str) -> N
             parsed.append(True)
     assert parsed == sorted(parsed, reverse=True)
     assert len(set(parsed)) == 2
+
+
+def test_an_id_that_is_nested_too_deep_to_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At one depth of a thousand parsing succeeds and looking up does not; which one depends on the caller's stack."""
+
+    def out_of_stack(text: str, name: str) -> str:
+        raise RecursionError
+
+    monkeypatch.setattr(jsontext, "member", out_of_stack)
+    with pytest.raises(errors.ParseError):
+        jsonrpc.parse(f'{{{HEAD},"id":1.50}}')
 
 
 # Replies
