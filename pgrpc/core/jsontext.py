@@ -18,7 +18,7 @@ def _reject_constant(name: str) -> NoReturn:
 def _encoder_kept(encoder: json.JSONEncoder) -> Callable[[Any, int], Iterable[str]]:
     """What `encoder.encode` makes anew for each value, and joins: that is half of the time of a small one.
 
-    Where Python has no such thing (it is CPython's, in C, since 2.6), what is documented does.
+    Where Python has no such thing (it is CPython's, in C, and not documented), what is documented does.
     """
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:

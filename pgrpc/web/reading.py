@@ -100,7 +100,8 @@ def _may_be_sent(payload: bytes) -> bool:
 class Protocol(WebSocketProtocol13):
     """Of a handler that has `before_close`: called before a close frame is sent, whoever began with it.
 
-    Messages come as bytes, those of text too: a JSON-RPC client is told -32700 for what is not UTF-8."""
+    Messages come as bytes, those of text too: a JSON-RPC client is told -32700 for what is not UTF-8.
+    """
 
     # In its dictionary they would cost 1.5 kB.
     __slots__ = ("_arrived", "_failed", "_fragments", "_missing", "_over", "_pieces", "_taken", "_turn_comes")
@@ -169,9 +170,9 @@ class Protocol(WebSocketProtocol13):
     def _arrive(self, data: bytes) -> None:
         if self._failed:
             self._read_on()
-        elif self._pieces is None:
+            return
+        if self._pieces is None:
             self._arrived = data
-            self._go_on()
         else:
             self._pieces += data
             self._missing -= len(data)
@@ -179,7 +180,7 @@ class Protocol(WebSocketProtocol13):
                 self._read_on()
                 return
             self._arrived, self._pieces = bytes(self._pieces), None
-            self._go_on()
+        self._go_on()
 
     def _go_on(self, _: object = None) -> None:
         """Handle what has arrived, frame by frame."""
