@@ -29,8 +29,8 @@ async def test_calls_may_end(here: world.World, tmp_path: Path, table: ledger.Ta
         async with world.clients(server, 5, "a", raw=1) as peers:
             publisher = ledger.Publisher(here.dsn, ["a"])
             publisher.start()
-            asked = [(peer, peer.request("record", index, 1.5)) for index, peer in enumerate(peers[:5])]
-            await asyncio.sleep(0.5)
+            asked = [(peer, peer.request("record", index, 2.5)) for index, peer in enumerate(peers[:5])]
+            await here.until_asleep(5)
             server.process.send_signal(number)
             server.wait_for("stopping")
             refused = await peers[0].ask("add", 1, 2)
@@ -63,7 +63,7 @@ async def test_a_second_signal_ends_at_once(here: world.World, tmp_path: Path, t
         async with world.clients(server, 2) as peers:
             for peer in peers:
                 peer.request("nap", 8)
-            await asyncio.sleep(0.3)
+            await here.until_asleep(2)
             server.process.send_signal(signal.SIGTERM)
             server.wait_for("stopping")
             await asyncio.sleep(0.3)
@@ -86,7 +86,7 @@ async def test_stopping_is_bounded(here: world.World, tmp_path: Path) -> None:
             stalled.stall()
             for _ in range(10):
                 stalled.request("big", 3_000_000)
-            await asyncio.sleep(0.5)
+            await here.until_asleep(2)
             with world.frozen(here.postmaster):
                 await leaver.leave()  # its cancel hangs
                 began = time.monotonic()

@@ -79,6 +79,13 @@ class World:
     async def ran(self) -> list[tuple[Any, ...]]:
         return await self.run("select number from ran")
 
+    async def until_asleep(self, count: int, patience: float = 20) -> None:
+        """Until so many calls sleep in the database."""
+        asleep = "select count(*) from pg_stat_activity where datname = %s and wait_event = 'PgSleep'"
+        async with asyncio.timeout(patience):
+            while await self.run(asleep, self.name) != [(count,)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     async def stop(self, mode: embedded.Mode = "fast") -> None:
         await asyncio.to_thread(self.postgres.stop, mode)
 
