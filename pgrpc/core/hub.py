@@ -50,17 +50,22 @@ def verbatim(name: str, rule: channels.Rule) -> Callable[[str], str]:
 
 
 class Subscriber(Protocol):
-    """A socket. Neither method may raise or wait. Subscribers are told apart by identity."""
+    """A socket. Nothing of it may raise or wait. Subscribers are told apart by identity."""
 
     @property
     def form(self) -> Form:
         """Always the same: those of one form share what is made for it."""
 
-    def deliver(self, run: Run) -> None: ...
+    @property
+    def deliver(self) -> "Deliver":
+        """Always the same."""
 
     def gap(self, channels: Sequence[str], reason: str) -> None:
         """Events on these channels may have been lost."""
 
+
+Deliver = Callable[[Run], None]
+"""Takes a run of events for one subscriber."""
 
 Answer = Callable[[dict[str, str]], None]
 """Called once with channel -> "ok" or the reason why not."""
@@ -86,7 +91,7 @@ class _Audience:
 
     write: Callable[[str], str | None]
     slow_consumer: channels.SlowConsumer
-    members: dict[Subscriber, None] = field(default_factory=dict)
+    members: dict[Subscriber, Deliver] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -105,7 +110,7 @@ class _Channel:
         key = (subscriber.form, rule)
         if key not in self.audiences:
             self.audiences[key] = _Audience(subscriber.form(self.name, rule), rule.slow_consumer)
-        self.audiences[key].members[subscriber] = None
+        self.audiences[key].members[subscriber] = subscriber.deliver
 
     def remove(self, subscriber: Subscriber) -> None:
         self.reserved.pop(subscriber, None)
@@ -216,8 +221,8 @@ class Hub:
                 if not encoded:
                     continue
                 made = Run(name, b"".join(encoded), encoded[-1], audience.slow_consumer)
-                for subscriber in list(audience.members):
-                    subscriber.deliver(made)
+                for deliver in list(audience.members.values()):
+                    deliver(made)
 
     def _settle(self, name: str, channel: _Channel, result: str) -> None:
         requests, channel.requests = channel.requests, []

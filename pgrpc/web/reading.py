@@ -37,11 +37,13 @@ class Stream(IOStream):
     Until then, and while it holds back, it is as it was: what arrives stays in its buffer, and then in the kernel's.
     """
 
-    # One more in the dictionary of a stream would cost 1.2 kB.
-    __slots__ = ("_taker",)
+    # More in the dictionary of a stream would cost 1.2 kB.
+    __slots__ = ("_taker", "written")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._taker: Callable[[bytes], None] | None = None
+        self.written: Callable[[], None] | None = None
+        """Called when the socket was given something of what waits: whether anything still does may have changed."""
         super().__init__(*arguments, **named)
 
     def hand_over(self, taker: Callable[[bytes], None]) -> None:
@@ -62,6 +64,11 @@ class Stream(IOStream):
     def is_at_end(self) -> bool:
         """Closed, and nothing is left of what came before."""
         return self.closed() and not self._read_buffer_size
+
+    def _handle_write(self) -> None:
+        super()._handle_write()
+        if self.written is not None:
+            self.written()
 
     def reading(self) -> bool:
         return self._taker is not None or super().reading()

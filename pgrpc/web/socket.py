@@ -160,8 +160,9 @@ class Socket(WebSocketHandler):
         if not self.shared.sockets:
             self.shared.no_sockets.set()
 
-    def deliver(self, run: hub.Run) -> None:
-        self.outbox.event(run)
+    @property
+    def deliver(self) -> hub.Deliver:
+        return self.outbox.event  # and not a method of ours around it: there are thousands of clients to an event
 
     def on_pong(self, data: bytes) -> None:
         self._alive = True
