@@ -93,8 +93,29 @@ _BUILT_IN: Mapping[int, Schema] = {
     **dict.fromkeys((600, 601, 602, 603, 604, 628, 718), _text()),  # the geometric types
     **dict.fromkeys((3614, 3615), _text()),  # tsvector, tsquery
 }
+_JSON = (114, 3802)
+_LONGEST: Mapping[int, int] = {
+    16: 5, 21: 6, 23: 11, INT8: 20, OID: 12, 700: 15, 701: 24,
+    2950: 38, 1082: 20, 1083: 17, 1266: 26, 1114: 36, 1184: 45,
+}  # fmt: skip
 _LENGTH_BY_TYPMOD = {1043: 4, 1042: 4}  # the typmod is the length plus the size of a header
 _BITS_BY_TYPMOD = (1560, 1562)
+
+
+def longest(of: Type) -> int | None:
+    """Bytes that `to_json` writes for a value at most; None where there is no small bound."""
+    if of.kind == "domain":
+        assert of.of is not None
+        return longest(of.of)
+    return _LONGEST.get(of.oid)
+
+
+def is_scalar(of: Type) -> bool:
+    """Whether it takes a value's text, as `json_to_record` would give it: a string as it is, else JSON text.
+
+    Domains do not count: their CHECK would be left out where PostgreSQL sees that a function does not use the value.
+    """
+    return of.kind in ("base", "enum", "range", "multirange") and of.oid not in _JSON
 
 
 def schema(of: Type, typmod: int = -1) -> Schema:

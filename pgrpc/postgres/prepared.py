@@ -83,7 +83,6 @@ class Connection(connection.Connection):
     def _prepare(self, message: Message, done: Done) -> None:
         # A new name each time: a PREPARE that was cancelled may have been carried out all the same.
         name = f"pgrpc_{next(self._names)}"
-        takes = "(pg_catalog.json)" if message.parameters else ""
 
         def prepared(outcome: Outcome) -> None:
             if isinstance(outcome, psycopg2.Error):
@@ -94,8 +93,9 @@ class Connection(connection.Connection):
                 self._execute(name, message, done)
 
         # From the driver's spelling to the server's own.
-        body = re.sub("%([%s])", lambda found: "%" if found[1] == "%" else "$1", message.sql)
-        self.run(f"{message.start}prepare {name}{takes} as {body}", None, prepared)
+        places = itertools.count(1)
+        body = re.sub("%([%s])", lambda found: "%" if found[1] == "%" else f"${next(places)}", message.sql)
+        self.run(f"{message.start}prepare {name} as {body}", None, prepared)
 
     def _execute(self, name: str, message: Message, done: Done) -> None:
         def executed(outcome: Outcome) -> None:
@@ -107,8 +107,8 @@ class Connection(connection.Connection):
             else:
                 done(outcome)
 
-        parameter = "(%s)" if message.parameters else ""
-        self.run(f"{message.start}{message.hook}execute {name}{parameter}", message.parameters, executed)
+        places = f"(%s{', %s' * (len(message.parameters) - 1)})" if message.parameters else ""
+        self.run(f"{message.start}{message.hook}execute {name}{places}", message.parameters, executed)
 
     @contextlib.contextmanager
     def _told(self, done: Done) -> Iterator[None]:

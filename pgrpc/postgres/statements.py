@@ -43,10 +43,9 @@ def steps(call: catalog.Call, caller: identity.Identity, prologues: prologue.Pro
 def _function(call: catalog.Call, caller: identity.Identity, prologues: prologue.Prologues, result_size: int) -> Steps:
     start = prologues.of_transaction(call, caller)
     sql = _select(call.routine, call.names, call.numbers == "string", result_size)
-    parameters = (call.arguments,) if call.names else ()
     try:
         # What is cleared after a call would take the prepared statements with it.
-        rows = yield prepared.Message(sql, parameters, start, prologues.hook, not call.reset, caller.role)
+        rows = yield prepared.Message(sql, call.arguments, start, prologues.hook, not call.reset, caller.role)
     except psycopg2.Error as error:
         yield from _unconvertible(call, caller, start, error)
         raise _refusal(error, result_size) from error
@@ -62,9 +61,8 @@ def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologu
     texts = ", ".join(f"_.{quoting.identifier(name)}::pg_catalog.text" for name in call.names) or "null"
     try:
         sql = f"select {texts}{_from(routine, call.names)}"
-        parameters = (call.arguments,) if call.names else ()
         start = prologues.of_session(call, caller)
-        rows = yield prepared.Message(sql, parameters, start, prologues.hook, role=caller.role)
+        rows = yield prepared.Message(sql, call.arguments, start, prologues.hook, role=caller.role)
     except psycopg2.Error as error:
         yield from _unconvertible(call, caller, prologues.of_transaction(call, caller), error)
         raise refusals.translate(error) from error
@@ -117,10 +115,13 @@ def _unconvertible(
     except psycopg2.Error as failed:
         raise refusals.not_started(failed) from failed
     faults = []
-    for name, position in zip(call.names, call.positions, strict=True):
+    as_texts = catalog.as_texts(call.routine, call.names)
+    for place, (name, position) in enumerate(zip(call.names, call.positions, strict=True)):
         try:
-            sql = f"select 1{_from(call.routine, (name,))}"
-            yield prepared.Message(sql, (call.arguments,), start, role=caller.role)
+            sql = f"select _.{quoting.identifier(name)}{_from(call.routine, (name,), as_texts)}"
+            yield prepared.Message(
+                sql, call.arguments[place : place + 1] if as_texts else call.arguments, start, role=caller.role
+            )
         except psycopg2.Error as failed:
             faults.append(errors.Fault(position, "postgresql", refusals.message(failed)))
     if faults:
@@ -149,15 +150,19 @@ def _select(routine: routines.Routine, names: tuple[str, ...], exact: bool, resu
     source = _from(routine, names)
     if _is_void(routine):
         return f"select {call}{source}"
-    # `offset 0` keeps the planner from evaluating the function once for each mention of its result.
     outputs = routine.outputs
+    result = outputs[0].type if len(outputs) == 1 else routine.returns
+    most = pgtypes.longest(result)
+    if most is not None and most <= result_size and not routine.returns_set:
+        # Nothing to be limited, and mentioned once: 8 % more calls than with the subqueries below.
+        return f"select pg_catalog.to_json({_exact(result, call) if exact else call})::pg_catalog.text{source}"
+    # `offset 0` keeps the planner from evaluating the function once for each mention of its result.
     if exact and len(outputs) > 1:
         # A record's columns can be named only in FROM.
         columns = {a.name: _exact(a.type, f"r.{quoting.identifier(a.name)}") for a in outputs}
         joined = f"{source or ' from (select) _'}, lateral {call} as r"
         value, rows = _object(columns), f"select r.*{joined} offset 0"
     else:
-        result = outputs[0].type if len(outputs) == 1 else routine.returns
         value, rows = _exact(result, "r.r") if exact else "r.r", f"select {call} as r{source} offset 0"
         if len(outputs) == 1 and outputs[0].mode == "table":
             value = _object({outputs[0].name: value})
@@ -225,10 +230,15 @@ def _passed(routine: routines.Routine, names: tuple[str, ...]) -> str:
     return ", ".join(written)
 
 
-def _from(routine: routines.Routine, names: tuple[str, ...]) -> str:
+def _from(routine: routines.Routine, names: tuple[str, ...], as_texts: bool | None = None) -> str:
+    """What has the arguments as the columns of `_`. as_texts: how they travel, where these names do not say it."""
     if not names:
         return ""
-    columns = ", ".join(f"{quoting.identifier(a.name)} {_sql(a.type)}" for a in routine.inputs if a.name in names)
+    given = [a for a in routine.inputs if a.name in names]
+    if catalog.as_texts(routine, names) if as_texts is None else as_texts:
+        columns = ", ".join(f"%s::{_sql(a.type)} as {quoting.identifier(a.name)}" for a in given)
+        return f" from (select {columns}) _"
+    columns = ", ".join(f"{quoting.identifier(a.name)} {_sql(a.type)}" for a in given)
     return f" from pg_catalog.json_to_record(%s::pg_catalog.json) as _({columns})"
 
 

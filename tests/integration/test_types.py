@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pgrpc import embedded
+from pgrpc.core import pgtypes
 from tests.integration import calling, every_type
 
 # type -> (a value, what it comes back as)
@@ -230,3 +231,31 @@ async def test_out_of_range(place: calling.Place, text: str) -> None:
         await client.send(f'{{"jsonrpc":"2.0","method":"echo_{of}","params":{{"a":{text}}},"id":"x"}}')
         error = json.loads(await client.frame())["error"]
     assert (error["code"], error["data"][0]["path"]) == (-32602, "/a")
+
+
+@pytest.mark.parametrize(
+    ("name", "oid", "longest"),
+    [
+        ("bool", 16, ["false"]),
+        ("int2", 21, ["-32768"]),
+        ("int4", 23, ["-2147483648"]),
+        ("int8", 20, ["-9223372036854775808"]),
+        ("oid", 26, ["4294967295"]),
+        ("float4", 700, ["-1.1754945e-38", "-Infinity", "-1.23456789e-40"]),
+        ("float8", 701, ["-2.2250738585072014e-308", "-Infinity"]),
+        ("uuid", 2950, ["00000000-0000-0000-0000-000000000000"]),
+        ("date", 1082, ["5874897-12-31", "4714-11-24 BC", "-infinity"]),
+        ("time", 1083, ["23:59:59.999999"]),
+        ("timetz", 1266, ["23:59:59.999999-15:59:59"]),
+        ("timestamp", 1114, ["294276-12-31 23:59:59.999999", "4714-11-24 00:00:00.000001 BC"]),
+        ("timestamptz", 1184, ["294276-12-31 23:59:59.999999", "4714-11-24 00:00:00.000001 BC"]),
+    ],
+)
+async def test_no_value_is_longer_than_the_bound(place: calling.Place, name: str, oid: int, longest: list[str]) -> None:
+    """Beyond it a result would not be limited."""
+    bound = pgtypes.longest(pgtypes.Type(oid, f"pg_catalog.{name}", name, "base"))
+    assert bound is not None
+    for value in longest:
+        sql = f"select set_config('timezone', 'America/Metlakatla', true), octet_length(to_json(%s::{name})::text)"
+        ((_, length),) = place.database.execute(sql, value)
+        assert length <= bound <= length + 30, value

@@ -284,3 +284,42 @@ def test_normalised(of: pgtypes.Type, given: Any, wanted: Any) -> None:
 )  # fmt: skip
 def test_nothing_to_normalise(of: pgtypes.Type) -> None:
     assert pgtypes.normaliser(of) is None
+
+
+@pytest.mark.parametrize(
+    ("of", "bytes"),
+    [
+        pytest.param(building.BOOL, 5, id="boolean"),
+        pytest.param(building.INT4, 11, id="integer"),
+        pytest.param(building.domain(building.domain(building.INT8)), 20, id="domain"),
+        *(
+            pytest.param(of, None, id=f"{of.kind} {of.name}")
+            for of in (
+                building.TEXT,
+                building.NUMERIC,
+                building.JSONB,
+                building.INT4S,
+                building.VOID,
+                building.enum("a"),
+            )
+        ),
+    ],
+)
+def test_the_longest(of: pgtypes.Type, bytes: int | None) -> None:
+    assert pgtypes.longest(of) == bytes
+
+
+@pytest.mark.parametrize(
+    ("of", "scalar"),
+    [
+        *((of, True) for of in (building.BOOL, building.TEXT, building.NUMERIC, building.enum("a"), RANGE, MULTIRANGE)),
+        *(
+            (of, False)
+            for of in (building.JSON, building.JSONB, building.TEXTS, building.composite(a=building.TEXT), building.ANY)
+        ),
+        (building.domain(building.TEXT), False),
+    ],
+    ids=lambda of: f"{of.kind} {of.name}" if isinstance(of, pgtypes.Type) else "",
+)
+def test_scalars(of: pgtypes.Type, scalar: bool) -> None:
+    assert pgtypes.is_scalar(of) is scalar

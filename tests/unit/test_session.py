@@ -79,7 +79,7 @@ def test_a_call(client: session.Session) -> None:
     (execute,) = client.receive('{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1.50}')
     assert isinstance(execute, effects.Execute)
     assert execute.call.routine is ADD
-    assert execute.call.arguments == '{"a":1,"b":2}'
+    assert execute.call.arguments == ("1", "2")
     assert client.in_flight == 1
     assert client.complete(execute.ticket, "3") == [effects.Send('{"jsonrpc":"2.0","result":3,"id":1.50}')]
     assert client.in_flight == 0

@@ -347,7 +347,7 @@ def test_a_predicate() -> None:
     ]
     function = whitelist.predicate("may", [*others, right], CALLERS)
     call = function.bind(["a.b"])
-    assert (call.routine, call.arguments, call.timeout) == (right, '{"channel":"a.b"}', None)
+    assert (call.routine, call.arguments, call.timeout) == (right, ("a.b",), None)
     with pytest.raises(whitelist.Unusable) as caught:
         whitelist.predicate("may", others, CALLERS)
     wanted = "the database has no function may(text) that returns boolean that is visible here"
