@@ -36,8 +36,7 @@ def paced(messages: int, gap: float) -> Iterator[int]:
     due = time.perf_counter()
     for number in range(messages):
         if gap:
-            while time.perf_counter() < due:
-                time.sleep(0.0001)
+            time.sleep(max(0.0, due - time.perf_counter()))
             due += gap
         yield number
 
