@@ -1,6 +1,7 @@
 """pgrpc.web.outbox on a real Tornado server, with a client that sees every byte."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -142,6 +143,30 @@ class TestControlFrames:
             texts = [payload for opcode, payload in got[1:] if opcode == TEXT]
             assert texts == [b"after", *(f"event {i}".encode() for i in range(20))]
             assert sorted(each for each in got if each[0] != TEXT) == [(PING, b"ours"), (PONG, b"1")]
+
+    async def test_what_tornado_has_begun_to_send_is_not_cut_in_two(self) -> None:
+        async with serving() as server, server.connected() as (handler, peer):
+            handler.small_buffer()
+            handler.outbox.event(run("first"))
+            assert await peer.text() == "first"
+            plain: socket.socket = peer.writer.get_extra_info("socket")
+            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            taken = bytearray()
+            with socket.socket(fileno=os.dup(plain.fileno())) as duplicate:
+                duplicate.setblocking(False)
+                pings = 0
+                while not handler.stream.writing():  # a part of one of them waits
+                    handler.ping(b"p" * 125)
+                    pings += 1
+                with contextlib.suppress(BlockingIOError):
+                    while True:  # within this one turn of the loop: there is room again
+                        taken += duplicate.recv(1 << 16)
+                handler.outbox.event(run("second"))
+                handler.outbox.reply(frames.text("third"))
+            peer.reader.feed_data(bytes(taken))
+            peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            assert [await peer.frame() for _ in range(pings)] == [(PING, b"p" * 125)] * pings
+            assert [await peer.text(), await peer.text()] == ["second", "third"]
 
     async def test_a_pong_beside_a_partial_send(self) -> None:
         """The stream has sent all it had, but its future has not been called back: what then is sent in part, and cut
@@ -384,21 +409,26 @@ class TestWhatWeRelyOnInTornado:
             assert isinstance(stream.socket, socket.socket)
             assert stream.socket.getblocking() is False
             assert not stream.writing()
+            looked: list[bool] = []
+            stream.written = lambda: looked.append(stream.writing())
             before = stream._total_write_done_index
             written = stream.write(frames.text("x"))
             assert written.done()  # it tries the socket at once
             assert stream._total_write_done_index == before + 3
             assert await peer.text() == "x"
+            assert looked == [False]
             handler.small_buffer()
             big = frames.text("y" * (4 << 20))
             first, second = stream.write(memoryview(big)), stream.write(frames.text("z"))
             assert stream.writing()
+            assert looked[-1]
             assert not first.done()
             assert await peer.text() == "y" * (4 << 20)
             assert await peer.text() == "z"
             await first
             await second
             assert not stream.writing()
+            assert not looked[-1]
 
     async def test_a_stream_that_is_closed(self) -> None:
         async with serving() as server, server.connected() as (handler, peer):
