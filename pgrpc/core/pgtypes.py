@@ -95,7 +95,7 @@ _BUILT_IN: Mapping[int, Schema] = {
 }
 _JSON = (114, 3802)
 _LONGEST: Mapping[int, int] = {
-    16: 5, 21: 6, 23: 11, INT8: 20, OID: 12, 700: 15, 701: 24,
+    16: 5, 21: 6, 23: 11, INT8: 22, OID: 12, 700: 15, 701: 24,
     2950: 38, 1082: 20, 1083: 17, 1266: 26, 1114: 36, 1184: 45,
 }  # fmt: skip
 _LENGTH_BY_TYPMOD = {1043: 4, 1042: 4}  # the typmod is the length plus the size of a header
@@ -103,7 +103,7 @@ _BITS_BY_TYPMOD = (1560, 1562)
 
 
 def longest(of: Type) -> int | None:
-    """Bytes that `to_json` writes for a value at most; None where there is no small bound."""
+    """Bytes that `to_json` writes for a value, or for its text, at most; None where there is no small bound."""
     if of.kind == "domain":
         assert of.of is not None
         return longest(of.of)

@@ -42,7 +42,7 @@ def steps(call: catalog.Call, caller: identity.Identity, prologues: prologue.Pro
 
 def _function(call: catalog.Call, caller: identity.Identity, prologues: prologue.Prologues, result_size: int) -> Steps:
     start = prologues.of_transaction(call, caller)
-    sql = _select(call.routine, call.names, call.numbers == "string", result_size)
+    sql = _select(call.routine, call.names, call.all_scalars, call.numbers == "string", result_size)
     try:
         # What is cleared after a call would take the prepared statements with it.
         rows = yield prepared.Message(sql, call.arguments, start, prologues.hook, not call.reset, caller.role)
@@ -60,7 +60,7 @@ def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologu
     routine = call.routine
     texts = ", ".join(f"_.{quoting.identifier(name)}::pg_catalog.text" for name in call.names) or "null"
     try:
-        sql = f"select {texts}{_from(routine, call.names)}"
+        sql = f"select {texts}{_from(routine, call.names, call.all_scalars)}"
         start = prologues.of_session(call, caller)
         rows = yield prepared.Message(sql, call.arguments, start, prologues.hook, role=caller.role)
     except psycopg2.Error as error:
@@ -115,13 +115,11 @@ def _unconvertible(
     except psycopg2.Error as failed:
         raise refusals.not_started(failed) from failed
     faults = []
-    as_texts = catalog.as_texts(call.routine, call.names)
     for place, (name, position) in enumerate(zip(call.names, call.positions, strict=True)):
         try:
-            sql = f"select _.{quoting.identifier(name)}{_from(call.routine, (name,), as_texts)}"
-            yield prepared.Message(
-                sql, call.arguments[place : place + 1] if as_texts else call.arguments, start, role=caller.role
-            )
+            sql = f"select 1{_from(call.routine, (name,), call.all_scalars)}"
+            arguments = call.arguments[place : place + 1] if call.all_scalars else call.arguments
+            yield prepared.Message(sql, arguments, start, role=caller.role)
         except psycopg2.Error as failed:
             faults.append(errors.Fault(position, "postgresql", refusals.message(failed)))
     if faults:
@@ -145,9 +143,9 @@ def _text(rows: connection.Rows) -> str:
 
 
 @lru_cache(maxsize=4096)  # bounded: a function with many defaults has many sets of names
-def _select(routine: routines.Routine, names: tuple[str, ...], exact: bool, result_size: int) -> str:
+def _select(routine: routines.Routine, names: tuple[str, ...], all_scalars: bool, exact: bool, result_size: int) -> str:
     call = f"{_name(routine)}({_passed(routine, names)})"
-    source = _from(routine, names)
+    source = _from(routine, names, all_scalars)
     if _is_void(routine):
         return f"select {call}{source}"
     outputs = routine.outputs
@@ -230,12 +228,12 @@ def _passed(routine: routines.Routine, names: tuple[str, ...]) -> str:
     return ", ".join(written)
 
 
-def _from(routine: routines.Routine, names: tuple[str, ...], as_texts: bool | None = None) -> str:
-    """What has the arguments as the columns of `_`. as_texts: how they travel, where these names do not say it."""
+def _from(routine: routines.Routine, names: tuple[str, ...], all_scalars: bool) -> str:
+    """What has the arguments as the columns of `_`."""
     if not names:
         return ""
     given = [a for a in routine.inputs if a.name in names]
-    if catalog.as_texts(routine, names) if as_texts is None else as_texts:
+    if all_scalars:
         columns = ", ".join(f"%s::{_sql(a.type)} as {quoting.identifier(a.name)}" for a in given)
         return f" from (select {columns}) _"
     columns = ", ".join(f"{quoting.identifier(a.name)} {_sql(a.type)}" for a in given)

@@ -5,8 +5,8 @@ what the bytes say. With `reading` and `accepting` it reaches past Tornado's pub
 a task for each message, and `stream.write` costs as much as ten sends.
 
 A direct send is right only on a plain stream (TLS has errors of its own) that is open and has nothing waiting:
-then nothing of Tornado's (pongs, the close frame) can be overtaken. tests/integration/test_outbox.py tells when
-Tornado changes what this relies on.
+then nothing of Tornado's (pongs, the close frame) can be overtaken. (One that was closed meanwhile answers EBADF.)
+tests/integration/test_outbox.py tells when Tornado changes what this relies on.
 """
 
 import asyncio
@@ -170,7 +170,7 @@ class Outbox:
         # Whenever that may have changed, and not with each event: what has to be looked at is spread over memory, and
         # with a thousand clients none of it is in the processor's cache. That was 1.4 of 8.2 us a frame.
         stream = self._stream
-        clear = not (self._queue or self._writing or self._closed)
+        clear = not (self._queue or self._gaps or self._writing or self._closed)
         if isinstance(stream, reading.Stream) and clear and not (stream.closed() or stream.writing()):
             self._at_once = stream.socket.send
         else:

@@ -95,7 +95,7 @@ def told(of: catalog.Function, params: Any) -> str:
 def test_bound(of: Any, params: Any, names: Any, arguments: Any, positions: Any) -> None:
     call = function(of).bind(params)
     assert (call.routine, call.names, call.positions) == (of, names, positions)
-    if catalog.as_texts(of, names):
+    if call.all_scalars:
         texts = tuple(v if v is None or isinstance(v, str) else json.dumps(v) for v in arguments.values())
         assert (call.arguments, tuple(arguments)) == (texts, names)
     else:

@@ -291,7 +291,7 @@ def test_nothing_to_normalise(of: pgtypes.Type) -> None:
     [
         pytest.param(building.BOOL, 5, id="boolean"),
         pytest.param(building.INT4, 11, id="integer"),
-        pytest.param(building.domain(building.domain(building.INT8)), 20, id="domain"),
+        pytest.param(building.domain(building.domain(building.INT8)), 22, id="domain"),
         *(
             pytest.param(of, None, id=f"{of.kind} {of.name}")
             for of in (
