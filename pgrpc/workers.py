@@ -261,8 +261,11 @@ class _Parent:
             with contextlib.suppress(BrokenPipeError), open(report, "w", encoding="utf-8", closefd=False) as pipe:
                 pipe.write(json.dumps(what) + "\n")
 
+        # What is the same of all of them is told once: when they begin, or by one.
+        told = (observe.Serving,) if number == 0 and not self._serving else (observe.Serving, observe.Doubtful)
+
         def observed(observation: observe.Observation) -> None:
-            if not isinstance(observation, observe.Serving):  # which is told once, when all of them begin
+            if not isinstance(observation, told):
                 self._observe(observation)
 
         self._counts.use(number)

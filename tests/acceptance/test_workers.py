@@ -334,6 +334,15 @@ async def test_two_servers_do_not_share_a_port(embedded_database: Database, tmp_
         assert words.startswith(f"cannot listen on 127.0.0.1 port {port}: Address already in use; stop what uses it")
 
 
+async def test_what_is_doubtful_is_told_once(embedded_database: Database, tmp_path: Path) -> None:
+    embedded_database.execute(SQL.replace("return a + b", "security definer return a + b"))
+    async with workers(tmp_path, embedded_database.dsn) as server:
+        os.kill(process_of(server, 0), signal.SIGKILL)
+        process_of(server, 0, after=server.wait_for("worker 0: process").end())
+        assert server.log.count("look at this:") == 1
+        assert "SECURITY DEFINER" in server.log
+
+
 def test_an_unfit_file_is_told_once(embedded_database: Database, tmp_path: Path) -> None:
     status, words = refused(tmp_path, embedded_database.dsn, 0)
     assert status == 78
