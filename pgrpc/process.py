@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _CLONE_NEWUSER = 0x10000000
@@ -102,9 +103,32 @@ def signals_held() -> Iterator[None]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
-        yield
+        with _handlers_held():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _handlers_held() -> Iterator[None]:
+    """The mask is not enough: another thread may take the signal, and then its handler runs in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where no handler runs
+        return
+    came: list[int] = []
+    with contextlib.ExitStack() as stack:
+        for number in signal.valid_signals():
+            handler = signal.getsignal(number)
+            if callable(handler):
+                signal.signal(number, lambda number, frame: came.append(number))
+                stack.callback(_hand_back, number, handler, came)
+        yield
+
+
+def _hand_back(number: signal.Signals, handler: Callable[[int, Any], Any], came: Collection[int]) -> None:
+    signal.signal(number, handler)
+    if number in came:
+        handler(number, None)
 
 
 def spawn(
