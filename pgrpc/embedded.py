@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote
@@ -108,36 +109,39 @@ class Server:
         if self.pid is not None:
             return
         try:
-            self._open_folder()
-            self._recover()
-            if not self._cluster.exists():
-                self._make_cluster()
-            self._launch()
+            with process.handlers_held() as until:
+                self._open_folder()
+                self._recover(until)
+                if not self._cluster.exists():
+                    self._make_cluster(until)
+                self._launch(until)
         except BaseException:  # also a signal that our caller turned into an exception: leave no process
             self.stop("immediate")
             raise
 
     def stop(self, mode: Mode = "fast") -> None:
         """Stop it, at the latest with SIGKILL. Does nothing when it does not run."""
-        if self._process is None:
-            return
-        self.stopping = True
+        with process.handlers_held():  # it is bounded, so whoever asks for an end gets it
+            if self._process is not None:
+                self.stopping = True
+                self._end(self._process, mode)
+                self._process = None
+                self.stopping = False
+                self._end_leftovers()
+
+    def _end(self, running: subprocess.Popen[bytes], mode: Mode) -> None:
         modes = list(_STOPPING)
         for step in modes[modes.index(mode) :]:
             number, patience = _STOPPING[step]
-            if self._process.poll() is None:
-                self._process.send_signal(number)
+            if running.poll() is None:
+                running.send_signal(number)
             try:
-                self._process.wait(patience)
-                break
+                running.wait(patience)
+                return
             except subprocess.TimeoutExpired:
                 self._report(f"PostgreSQL does not stop on {number.name}; trying harder")
-        else:
-            self._process.kill()
-            self._process.wait(_KILLED)
-        self._process = None
-        self.stopping = False
-        self._end_leftovers()
+        running.kill()
+        running.wait(_KILLED)
 
     def wait(self) -> None:
         """Block until it has ended, for whatever reason; for a thread."""
@@ -193,7 +197,7 @@ class Server:
 
     # What an earlier run left behind
 
-    def _recover(self) -> None:
+    def _recover(self, until: process.Until) -> None:
         """A kill -9 of ours may leave a postmaster, one of the postmaster its children, both a pid file."""
         pid_file = self._cluster / "postmaster.pid"
         named = next(iter(_lines(pid_file)), "")
@@ -201,7 +205,7 @@ class Server:
             self._report(f"stopping a PostgreSQL that an earlier run left in {self.data} (process {postmaster})")
             for number, patience in (_STOPPING["fast"], _STOPPING["immediate"]):
                 _signal(postmaster, number)
-                if process.until(lambda: not self._running(), patience):
+                if until(lambda: not self._running(), patience):
                     break
         self._end_leftovers()
         # PostgreSQL would take any process that has this number by now for its predecessor, and refuse to start.
@@ -219,7 +223,7 @@ class Server:
 
     # Making and starting it
 
-    def _make_cluster(self) -> None:
+    def _make_cluster(self, until: process.Until) -> None:
         """initdb beside the real place and rename when done: a cluster that has its name is complete."""
         for locale in ("C.UTF-8", "C"):  # not every system has the first
             shutil.rmtree(self._unfinished, ignore_errors=True)
@@ -227,24 +231,22 @@ class Server:
             options += ["--auth=scram-sha-256", "--encoding=UTF8", f"--locale={locale}", "--no-sync"]
             with self.log.open("wb") as log:
                 started = self._spawn("initdb", *options, output=log.fileno())
-            try:
-                status = started.wait(_INITDB)
-            except subprocess.TimeoutExpired:
-                raise Error(f"initdb in {self.data} did not finish in {_INITDB:.0f} s\n{self._tail()}") from None
-            self._process = None
+            if not until(partial(_ended, started), _INITDB):
+                raise Error(f"initdb in {self.data} did not finish in {_INITDB:.0f} s\n{self._tail()}")
+            status, self._process = started.returncode, None
             if status == 0:
                 self._unfinished.rename(self._cluster)
                 return
         raise Error(f"initdb failed in {self.data} with status {status}; its log, {self.log}, ends:\n{self._tail()}")
 
-    def _launch(self) -> None:
+    def _launch(self, until: process.Until) -> None:
         for _ in range(_ATTEMPTS):
             self.port = self._port_asked or _free_port()
             must = {"listen_addresses": HOST, "port": str(self.port), "unix_socket_directories": ""}
             settings = [f"--{name}={value}" for name, value in {**self._settings, **must}.items()]
             with self.log.open("wb") as log:
                 started = self._spawn("postgres", "-D", str(self._cluster), *settings, output=log.fileno())
-            if self._accepts(started):
+            if self._accepts(started, until):
                 return
             self.stop("immediate")
             tail = self._tail()
@@ -255,15 +257,15 @@ class Server:
                 break
         raise Error(f"PostgreSQL did not start in {self.data}; its log, {self.log}, ends:\n{tail}")
 
-    def _accepts(self, started: subprocess.Popen[bytes]) -> bool:
+    def _accepts(self, started: subprocess.Popen[bytes], until: process.Until) -> bool:
         """Wait until the pid file's last line says so; its first tells whether it is this postmaster's at all."""
 
         def ready() -> bool:
             lines = _lines(self._cluster / "postmaster.pid")
             return len(lines) >= 8 and lines[0] == str(started.pid) and lines[7].strip() == "ready"
 
-        process.until(lambda: started.poll() is not None or ready(), _READY)
-        return started.poll() is None and ready()
+        until(lambda: _ended(started) or ready(), _READY)
+        return not _ended(started) and ready()
 
     def _tail(self) -> str:
         return "\n".join(_lines(self.log)[-20:])
@@ -274,15 +276,18 @@ class Server:
 
     def _spawn(self, program: str, *arguments: str, output: int) -> subprocess.Popen[bytes]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        with process.signals_held():
-            self._process = process.spawn(
-                [self._program(program), *arguments],
-                self._identity,
-                folder=self.data,
-                output=output,
-                environment={**environment, "LC_ALL": "C"},  # messages that _launch can read
-            )
+        self._process = process.spawn(
+            [self._program(program), *arguments],
+            self._identity,
+            folder=self.data,
+            output=output,
+            environment={**environment, "LC_ALL": "C"},  # messages that _launch can read
+        )
         return self._process
+
+
+def _ended(started: subprocess.Popen[bytes]) -> bool:
+    return started.poll() is not None
 
 
 def _free_port() -> int:

@@ -15,13 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
 _POLL = 0.02
-_HELD = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+_STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,48 +88,72 @@ def working_in(folders: Iterable[Path], programs: Collection[str]) -> set[int]:
     return found
 
 
-def until(true: Callable[[], bool], patience: float) -> bool:
-    """Poll: other people's children, and files, can be awaited in no portable way."""
+Until = Callable[[Callable[[], bool], float], bool]
+
+
+def until(true: Callable[[], bool], patience: float, between: Callable[[], None] = lambda: None) -> bool:
+    """Poll: other people's children, and files, can be awaited in no portable way. patience: seconds."""
     deadline = time.monotonic() + patience
     while not true():
         if time.monotonic() > deadline:
             return False
+        between()
         time.sleep(_POLL)
     return True
 
 
 @contextlib.contextmanager
-def signals_held() -> Iterator[None]:
-    """Around spawn() and the assignment of what it returns: a handler that raises in between would lose the child."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
-        with _handlers_held():
-            yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def handlers_held() -> Iterator[Until]:
+    """Within, the handlers of signals run only while the given until() waits, and what is left of them at the end.
 
-
-@contextlib.contextmanager
-def _handlers_held() -> Iterator[None]:
-    """The mask is not enough: another thread may take the signal, and then its handler runs in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # where no handler runs
-        return
+    A handler may raise, anywhere else: in the middle of Popen.poll() it leaves a lock behind, and the child can never
+    be waited for again; between a fork and the assignment of its result, the child is lost. To block the signals is
+    not enough, since another thread may take one, and then its handler runs in the main thread.
+    """
     came: list[int] = []
-    with contextlib.ExitStack() as stack:
+    held: dict[int, Callable[[int, Any], Any]] = {}
+    holding = True
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        if holding:
+            came.append(number)
+        else:  # while the handlers are handed back, one by one
+            held[number](number, frame)
+
+    def run() -> None:
+        while came:
+            number = came.pop(0)
+            now = signal.getsignal(number)
+            handler = held[number] if now is hold else now  # another handler may have chosen a new one
+            if callable(handler):
+                handler(number, None)
+
+    if threading.current_thread() is threading.main_thread():  # handlers run nowhere else
         for number in signal.valid_signals():
             handler = signal.getsignal(number)
             if callable(handler):
-                signal.signal(number, lambda number, frame: came.append(number))
-                stack.callback(_hand_back, number, handler, came)
+                held[number] = handler
+    try:
+        for each in held:
+            signal.signal(each, hold)
+        yield lambda true, patience: until(true, patience, run)
+    finally:
+        holding = False
+        for each, before in held.items():
+            if signal.getsignal(each) is hold:
+                signal.signal(each, before)
+        run()
+
+
+@contextlib.contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Around a fork: what comes meanwhile comes to the parent alone. The child has to unblock them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         yield
-
-
-def _hand_back(number: signal.Signals, handler: Callable[[int, Any], Any], came: Collection[int]) -> None:
-    signal.signal(number, handler)
-    if number in came:
-        handler(number, None)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def spawn(
@@ -138,6 +163,7 @@ def spawn(
 
     On Linux it gets SIGINT when we end, however we end, if the main thread started it: the kernel ties it to the
     thread, and another thread may end before we do. OSError or SubprocessError where it cannot run as `identity`.
+    Whoever has handlers of signals that raise calls it with handlers_held().
     """
     parent = os.getpid()
     tie = threading.current_thread() is threading.main_thread()
@@ -150,21 +176,22 @@ def spawn(
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
             if os.getppid() != parent:
                 os._exit(1)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
     drop = os.geteuid() == 0 and identity.uid != 0
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,
-        preexec_fn=prepare,
-        user=identity.uid if drop else None,
-        group=identity.gid if drop else None,
-        extra_groups=() if drop else None,
-    )
+    with signals_blocked():
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=prepare,
+            user=identity.uid if drop else None,
+            group=identity.gid if drop else None,
+            extra_groups=() if drop else None,
+        )
 
 
 def _enter_user_namespace(uid: int, gid: int, alias: tuple[int, int]) -> None:

@@ -172,7 +172,7 @@ class _Parent:
         worker.began = time.monotonic()
         worker.reports, report = os.pipe()
         try:
-            with process.signals_held():
+            with process.signals_blocked():
                 worker.pid = os.fork()
                 if worker.pid == 0:
                     self._become(worker, report)

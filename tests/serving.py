@@ -112,6 +112,9 @@ def running(
         yield server
         assert "Traceback" not in server.log, server.log
         assert "a bug in pgrpc" not in server.log, server.log
+    except Exception as error:
+        error.add_note(f"the server's log:\n{server.log}")
+        raise
     finally:
         server.stop()
 

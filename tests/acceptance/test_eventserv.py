@@ -1,5 +1,6 @@
 """`server.py eventserv`, spoken to as pg_eventserv's clients do: its settings, its handshake, its frames, its SQL."""
 
+import asyncio
 import contextlib
 import json
 import ssl
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import websockets
-from websockets.sync import client
 
 import pgrpc
 from pgrpc import embedded
@@ -324,23 +324,21 @@ class TestSettings:
             (tmp_path / "assets/index.html").unlink()
             assert ask(server, "/").status == "HTTP/1.1 404 Not Found"
 
-    def test_tls_beside_plain_http(self, database: Database, tmp_path: Path) -> None:
+    async def test_tls_beside_plain_http(self, database: Database, tmp_path: Path) -> None:
         certificate, key = certificates.make(tmp_path)
         files = {"ES_TLSSERVERCERTIFICATEFILE": certificate.name, "ES_TLSSERVERPRIVATEKEYFILE": key.name}
         with eventserv(tmp_path, database, ES_HTTPSPORT="0", **files) as server:
             secure = server.wait_for(r"serving (https://\S+)").group(1)
             trusted = ssl.create_default_context(cafile=certificate)
             url = secure.replace("https:", "wss:") + "listen/both"
-            with (
-                Peer(server, "/listen/both") as plain,
-                client.connect(url, ssl=trusted, open_timeout=PATIENCE) as other,
-            ):
-                notify(database, "both", "x")
-                assert plain.text() == other.recv(PATIENCE) == "x"
-            with client.connect(url, ssl=trusted, open_timeout=PATIENCE) as other:
-                server.stop()
+            # Not the client of websockets.sync: its two threads use one SSLSocket, which may end a connection for it.
+            async with websockets.connect(url, ssl=trusted, open_timeout=PATIENCE) as other:
+                with Peer(server, "/listen/both") as plain:
+                    notify(database, "both", "x")
+                    assert plain.text() == await asyncio.wait_for(other.recv(), PATIENCE) == "x"
+                await asyncio.to_thread(server.stop)
                 with pytest.raises(websockets.ConnectionClosed) as closed:
-                    other.recv(PATIENCE)
+                    await asyncio.wait_for(other.recv(), PATIENCE)
                 assert closed.value.rcvd is not None
                 assert closed.value.rcvd.code == 1012
 

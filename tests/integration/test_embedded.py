@@ -1,6 +1,5 @@
 """pgrpc.embedded and pgrpc.process: that a PostgreSQL comes up in a folder and that nothing of it stays behind."""
 
-import gc
 import json
 import os
 import shutil
@@ -9,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -214,31 +214,87 @@ def test_a_half_made_cluster_is_made_again(data: Path, binaries: Path) -> None:
     assert not (data / "cluster.new").exists()
 
 
-# A file that is just being opened when the exception comes is closed by the garbage collector, which warns.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_exception_while_starting_leaves_no_process(data: Path) -> None:
-    class Interrupted(BaseException):
-        pass
+class Interrupted(BaseException):
+    pass
+
+
+@pytest.fixture
+def interrupting() -> Iterator[None]:
+    """SIGALRM raises Interrupted, wherever it comes."""
 
     def interrupt(number: int, frame: object) -> None:
         raise Interrupted
 
     before = signal.signal(signal.SIGALRM, interrupt)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("interrupting")
+def test_an_exception_while_starting_leaves_no_process(data: Path) -> None:
+    for moment in (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5):
+        server = embedded.Server(data, settings=FAST)
+        signal.setitimer(signal.ITIMER_REAL, moment)
+        try:
+            server.start()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except Interrupted:
+            assert not running(data)
+        server.stop()
+        assert not running(data), moment
+
+
+@pytest.mark.usefixtures("interrupting")
+def test_an_exception_comes_where_it_harms_nothing(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of Popen.poll() it would leave the lock taken, and nobody could wait for PostgreSQL any more."""
+
+    class Lock:
+        def __init__(self) -> None:
+            self._lock = threading.Lock()
+            self.release = self._lock.release
+
+        def acquire(self, *arguments: Any) -> bool:
+            taken = self._lock.acquire(*arguments)
+            signal.raise_signal(signal.SIGALRM)
+            return taken
+
+    def spawn(command: Any, *arguments: Any, **named: Any) -> "subprocess.Popen[bytes]":
+        child = process_spawn(command, *arguments, **named)
+        if "-D" in command:
+            child._waitpid_lock = Lock()  # type: ignore[attr-defined]
+        return child
+
+    process_spawn = process.spawn
+    monkeypatch.setattr(process, "spawn", spawn)
+    reports: list[str] = []
+    server = embedded.Server(data, settings=FAST, report=reports.append)
+    with pytest.raises(Interrupted):
+        server.start()
+    assert not running(data)
+    assert not reports
+
+
+def test_handlers_that_were_held_run_in_the_end() -> None:
+    came: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: came.append(number))
+    handler = signal.getsignal(signal.SIGUSR2)
     try:
-        for moment in (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5):
-            server = embedded.Server(data, settings=FAST)
-            signal.setitimer(signal.ITIMER_REAL, moment)
-            try:
-                server.start()
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            except Interrupted:
-                pass
-            server.stop()
-            assert process.until(lambda: not running(data), PATIENCE), moment
+        with process.handlers_held() as until:
+            signal.raise_signal(signal.SIGUSR2)
+            assert not came
+            assert until(lambda: bool(came), PATIENCE)
+            signal.raise_signal(signal.SIGUSR2)
+            assert len(came) == 1
+        assert len(came) == 2
+        assert signal.getsignal(signal.SIGUSR2) is handler
+        with process.handlers_held():  # a handler chosen meanwhile stays
+            signal.raise_signal(signal.SIGUSR2)
+            signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        assert len(came) == 2
+        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        gc.collect()  # here, and not in the next test
+        signal.signal(signal.SIGUSR2, before)
 
 
 def test_a_given_port_that_is_taken_is_named(data: Path) -> None:
