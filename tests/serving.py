@@ -45,6 +45,11 @@ class Server:
         with self._arrived:
             self._arrived.notify_all()
 
+    @property
+    def told(self) -> str:
+        """The log without what asyncio's debugging adds to it on a slow machine, exceptions among it."""
+        return "".join(line for line in self.log.splitlines(keepends=True) if " WARNING Executing <" not in line)
+
     def wait_for(self, pattern: str, *, after: int = 0, patience: float = PATIENCE) -> "re.Match[str]":
         """Wait until the log, from position `after` on, has the pattern."""
         deadline = time.monotonic() + patience

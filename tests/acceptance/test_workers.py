@@ -313,7 +313,7 @@ async def test_a_worker_that_finds_the_file_unfit_is_tried_again(embedded_databa
             os.kill(process_of(server, 0), signal.SIGKILL)
             calls = await asyncio.gather(*(client.request("add", [1, 2]) for client in clients), return_exceptions=True)
             assert any(isinstance(call, dict) for call in calls), "it serves again"
-        assert len(re.findall("functions.nap", server.log)) == 1
+        assert len(re.findall("functions.nap", server.told)) == 1
 
 
 def refused(folder: Path, dsn: str, port: int) -> tuple[int, str]:
@@ -339,7 +339,7 @@ async def test_what_is_doubtful_is_told_once(embedded_database: Database, tmp_pa
     async with workers(tmp_path, embedded_database.dsn) as server:
         os.kill(process_of(server, 0), signal.SIGKILL)
         process_of(server, 0, after=server.wait_for("worker 0: process").end())
-        assert server.log.count("look at this:") == 1
+        assert server.told.count("look at this:") == 1
         assert "SECURITY DEFINER" in server.log
 
 
