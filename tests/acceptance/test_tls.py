@@ -22,17 +22,16 @@ from tests.serving import PATIENCE, Client, Server, serving
 
 REST = """
 server: {port: 0, tls: {certificate: localhost.pem, key: localhost.key}}
-limits: {send_buffer: 16MiB, handshake_timeout: 500ms}
 functions: {add: }
 channels: {people: }
 """
 
 
 @contextmanager
-def secured(database: Database, folder: Path) -> Iterator[Server]:
+def secured(database: Database, folder: Path, limits: str = "send_buffer: 16MiB") -> Iterator[Server]:
     certificates.make(folder)
     database.execute("create function add(a int, b int) returns int language sql immutable as 'select a + b'")
-    with serving(folder, database.dsn, REST) as server:
+    with serving(folder, database.dsn, f"{REST}limits: {{{limits}}}\n") as server:
         yield server
 
 
@@ -116,7 +115,7 @@ async def test_sighup_does_not_end_a_server_without_tls(embedded_database: Datab
 
 
 async def test_who_does_not_speak_tls_is_let_go_without_a_word(embedded_database: Database, tmp_path: Path) -> None:
-    with secured(embedded_database, tmp_path) as server:
+    with secured(embedded_database, tmp_path, "handshake_timeout: 1s") as server:
         for said in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"):
             reader, writer = await asyncio.open_connection("127.0.0.1", port(server))
             writer.write(said)

@@ -46,7 +46,6 @@ SURFACE = f"""
 functions: {{whoami: , claims: }}
 channels: {{news: }}
 server: {{port: 0, allowed_origins: ["{PAGE}", "*"]}}
-limits: {{handshake_timeout: 1s}}
 """
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -89,11 +88,11 @@ Guarded = tuple[serving.Server, Tokens]
 
 
 @contextmanager
-def guarded(folder: Path, database: Database, auth: str) -> Iterator[Guarded]:
+def guarded(folder: Path, database: Database, auth: str, rest: str = "") -> Iterator[Guarded]:
     """A server with this section; afterwards its log is searched for every token, and for the secrets."""
     dsn = database.server.dsn(database.dsn.rpartition("/")[2], "tokens_login", "tokens-Password-9")
     tokens = Tokens()
-    with serving.serving(folder, dsn, f"auth:\n  roles: [tokens_user, tokens_admin]\n{auth}{SURFACE}") as server:
+    with serving.serving(folder, dsn, f"auth:\n  roles: [tokens_user, tokens_admin]\n{auth}{SURFACE}{rest}") as server:
         yield server, tokens
     assert SECRET not in server.log
     assert "tokens-Password-9" not in server.log
@@ -371,7 +370,7 @@ def by_key(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iter
     folder = tmp_path_factory.mktemp("key")
     (folder / "issuer.pem").write_text(issuer.pem(RSA_KEY))
     auth = '  public_key: issuer.pem\n  role_claim: app."https://example.com/role"\n'
-    with guarded(folder, database, auth) as made:
+    with guarded(folder, database, auth, "limits: {handshake_timeout: 3s}\n") as made:
         yield made
 
 
