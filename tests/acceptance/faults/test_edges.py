@@ -6,14 +6,17 @@ import signal
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from tests.conftest import Database
-from tests.serving import Client, RpcError, serving
+from tests.serving import PATIENCE, Client, RpcError, serving
 
 ADD = "create function add(a int, b int) returns int language sql immutable as 'select a + b'"
+WAIT = "create function wait() returns void language sql as 'select pg_advisory_xact_lock(1)'"
 SURFACE = "server: {port: 0}\nfunctions: {add: }\nchannels: {people: }\n"
 
 
@@ -58,18 +61,17 @@ async def test_the_listener_comes_back_where_no_connection_is_spare(
         embedded_database.execute("drop role lim_login")
 
 
-def idle_connections(database: Database, count: int, patience: float = 30) -> list[int]:
-    """The processes behind the pool's connections, once they all stand idle: the server opens them while it serves."""
-    until = time.monotonic() + patience
-    while True:
-        found = database.execute(
-            "select pid from pg_stat_activity where datname = current_database() and application_name = 'pgrpc' "
-            "and state = 'idle' and query !~* '^(listen|notify)'"
-        )
-        if len(found) == count:
-            return [pid for (pid,) in found]
-        assert time.monotonic() < until, f"{len(found)} connections of {count}"
-        time.sleep(0.05)
+async def pool_connections(database: Database, address: str, count: int) -> list[int]:
+    """The processes behind the pool's connections, once there are so many: each makes a call that waits for us."""
+    waiting = "select pid from pg_stat_activity where datname = current_database() and wait_event = 'advisory'"
+    async with Client(address) as client, asyncio.timeout(PATIENCE):
+        with closing(psycopg2.connect(database.dsn)) as holder, holder.cursor() as cursor:
+            cursor.execute("select pg_advisory_lock(1)")
+            calls = [asyncio.create_task(client.call("wait")) for _ in range(count)]
+            while len(found := await asyncio.to_thread(database.execute, waiting)) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await asyncio.gather(*calls)
+    return [pid for (pid,) in found]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
@@ -77,12 +79,10 @@ async def test_idle_connections_that_are_dead_cost_no_call_its_time(
     embedded_database: Database, tmp_path: Path
 ) -> None:
     embedded_database.execute(ADD)
-    with serving(
-        tmp_path,
-        embedded_database.dsn,
-        SURFACE.replace("server:", "database: {dsn: '${TEST_DSN}', pool_size: 3}\nserver:"),
-    ) as server:
-        stopped = await asyncio.to_thread(idle_connections, embedded_database, 3)
+    embedded_database.execute(WAIT)
+    surface = SURFACE.replace("server:", "database: {dsn: '${TEST_DSN}', pool_size: 3}\nserver:")
+    with serving(tmp_path, embedded_database.dsn, surface.replace("{add: }", "{add: , wait: }")) as server:
+        stopped = await pool_connections(embedded_database, server.address(), 3)
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         try:
