@@ -36,6 +36,7 @@ _STOPPING: Mapping[Mode, tuple[signal.Signals, float]] = {
     "immediate": (signal.SIGQUIT, 5.0),
 }
 _KILLED = 10.0
+_VERSION = 10.0
 _INITDB = 120.0
 _READY = 60.0
 _ATTEMPTS = 5
@@ -89,7 +90,8 @@ class Server:
     @property
     def pid(self) -> int | None:
         """The postmaster's, while it runs."""
-        return self._process.pid if self._process and self._process.poll() is None else None
+        with process.handlers_held():
+            return self._process.pid if self._process and self._process.poll() is None else None
 
     def dsn(self, database: str = "postgres", user: str | None = None, password: str | None = None) -> str:
         """A URL for psql and libpq: the superuser's, unless another user and their password are given."""
@@ -110,7 +112,7 @@ class Server:
             return
         try:
             with process.handlers_held() as until:
-                self._open_folder()
+                self._open_folder(until)
                 self._recover(until)
                 if not self._cluster.exists():
                     self._make_cluster(until)
@@ -150,7 +152,7 @@ class Server:
 
     # The folder, and who may work in it
 
-    def _open_folder(self) -> None:
+    def _open_folder(self, until: process.Until) -> None:
         try:
             self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             present = {entry.name for entry in self.data.iterdir()}
@@ -168,27 +170,30 @@ class Server:
             draft.rename(self._password)
         if self._binaries is None:
             self._binaries = binaries()
-        version = self._choose_identity()
+        version = self._choose_identity(until)
         made = self._cluster / "PG_VERSION"
         if made.exists() and made.read_text().strip() != version:
             was = made.read_text().strip()
             raise Error(f"{self.data} was made by PostgreSQL {was}, this is {version}: delete it to start anew")
 
-    def _choose_identity(self) -> str:
+    def _choose_identity(self, until: process.Until) -> str:
         """Settle whom to run as, by running `postgres --version` so; returns the major version."""
         why = ""
         for identity in process.identities():
             self._identity = identity
             process.give(self.data, identity)
             try:
-                with self._spawn("postgres", "--version", output=subprocess.PIPE) as probe:
-                    said = probe.communicate(timeout=10)[0].decode(errors="replace")
+                with self.log.open("wb") as log:
+                    probe = self._spawn("postgres", "--version", output=log.fileno())
             except (OSError, subprocess.SubprocessError) as error:
                 door = process.closed_door(identity, self.data, self._program("postgres"))
                 why = f"user {identity.uid} may not enter {door}" if door else str(error)
                 continue
-            finally:
+            if until(partial(_ended, probe), _VERSION):
                 self._process = None
+            else:
+                self.stop("immediate")
+            said = self._tail()
             if version := re.search(r"\(PostgreSQL\) (\d+)", said):
                 return version[1]
             why = said.strip() or f"{self._program('postgres')} --version says nothing"

@@ -112,13 +112,9 @@ def handlers_held() -> Iterator[Until]:
     """
     came: list[int] = []
     held: dict[int, Callable[[int, Any], Any]] = {}
-    holding = True
 
     def hold(number: int, frame: FrameType | None) -> None:
-        if holding:
-            came.append(number)
-        else:  # while the handlers are handed back, one by one
-            held[number](number, frame)
+        came.append(number)
 
     def run() -> None:
         while came:
@@ -127,6 +123,11 @@ def handlers_held() -> Iterator[Until]:
             handler = held[number] if now is hold else now  # another handler may have chosen a new one
             if callable(handler):
                 handler(number, None)
+
+    def hand_back() -> None:
+        for number, handler in held.items():
+            if signal.getsignal(number) is hold:
+                signal.signal(number, handler)
 
     if threading.current_thread() is threading.main_thread():  # handlers run nowhere else
         for number in signal.valid_signals():
@@ -138,11 +139,17 @@ def handlers_held() -> Iterator[Until]:
             signal.signal(each, hold)
         yield lambda true, patience: until(true, patience, run)
     finally:
-        holding = False
-        for each, before in held.items():
-            if signal.getsignal(each) is hold:
-                signal.signal(each, before)
-        run()
+        raised: BaseException | None = None
+        is_over = False
+        while not is_over:  # a handler may raise in the middle of this, too
+            try:
+                hand_back()
+                run()
+                is_over = True
+            except BaseException as error:
+                raised = raised or error
+        if raised is not None:
+            raise raised
 
 
 @contextlib.contextmanager
