@@ -278,24 +278,35 @@ def test_an_exception_comes_where_it_harms_nothing(data: Path, monkeypatch: pyte
 @pytest.mark.usefixtures("interrupting")
 def test_a_program_that_hangs_can_be_interrupted(data: Path) -> None:
     hanging = data.parent / "postgres"
-    hanging.write_text("#!/bin/sh\necho $$ > number\nexec sleep 600\n")
+    hanging.write_text("#!/bin/sh\necho $$ > new && mv new number\nexec sleep 600\n")
     hanging.chmod(0o755)
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
+
+    def interrupt() -> None:
+        process.until((data / "number").exists, PATIENCE)
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
     with pytest.raises(Interrupted):
         embedded.Server(data, data.parent).start()
+    watcher.join()
     with pytest.raises(ProcessLookupError):
         os.kill(int((data / "number").read_text()), 0)
 
 
 @pytest.mark.usefixtures("interrupting")
 def test_a_handler_that_raises_keeps_no_other_from_running() -> None:
+    def both() -> None:
+        with process.handlers_held():
+            signal.raise_signal(signal.SIGALRM)
+            signal.raise_signal(signal.SIGUSR2)
+
     came: list[int] = []
     before = signal.signal(signal.SIGUSR2, lambda number, frame: came.append(number))
     handlers = [signal.getsignal(number) for number in signal.valid_signals()]
     try:
-        with pytest.raises(Interrupted), process.handlers_held():
-            signal.raise_signal(signal.SIGALRM)
-            signal.raise_signal(signal.SIGUSR2)
+        with pytest.raises(Interrupted):
+            both()
         assert came == [signal.SIGUSR2]
         assert [signal.getsignal(number) for number in signal.valid_signals()] == handlers
     finally:
