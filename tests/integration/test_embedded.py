@@ -239,8 +239,8 @@ def test_an_exception_while_starting_leaves_no_process(data: Path) -> None:
         try:
             server.start()
             signal.setitimer(signal.ITIMER_REAL, 0)
-        except Interrupted:
-            assert not running(data)
+        except Interrupted:  # perhaps just after the start
+            pass
         server.stop()
         assert not running(data), moment
 
