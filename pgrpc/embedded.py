@@ -183,8 +183,7 @@ class Server:
             self._identity = identity
             process.give(self.data, identity)
             try:
-                with self.log.open("wb") as log:
-                    probe = self._spawn("postgres", "--version", output=log.fileno())
+                probe = self._spawn("postgres", "--version")
             except (OSError, subprocess.SubprocessError) as error:
                 door = process.closed_door(identity, self.data, self._program("postgres"))
                 why = f"user {identity.uid} may not enter {door}" if door else str(error)
@@ -234,8 +233,7 @@ class Server:
             shutil.rmtree(self._unfinished, ignore_errors=True)
             options = [f"--pgdata={self._unfinished}", f"--username={SUPERUSER}", f"--pwfile={self._password}"]
             options += ["--auth=scram-sha-256", "--encoding=UTF8", f"--locale={locale}", "--no-sync"]
-            with self.log.open("wb") as log:
-                started = self._spawn("initdb", *options, output=log.fileno())
+            started = self._spawn("initdb", *options)
             if not until(partial(_ended, started), _INITDB):
                 raise Error(f"initdb in {self.data} did not finish in {_INITDB:.0f} s\n{self._tail()}")
             status, self._process = started.returncode, None
@@ -249,8 +247,7 @@ class Server:
             self.port = self._port_asked or _free_port()
             must = {"listen_addresses": HOST, "port": str(self.port), "unix_socket_directories": ""}
             settings = [f"--{name}={value}" for name, value in {**self._settings, **must}.items()]
-            with self.log.open("wb") as log:
-                started = self._spawn("postgres", "-D", str(self._cluster), *settings, output=log.fileno())
+            started = self._spawn("postgres", "-D", str(self._cluster), *settings)
             if self._accepts(started, until):
                 return
             self.stop("immediate")
@@ -279,15 +276,17 @@ class Server:
         assert self._binaries is not None
         return self._binaries / name
 
-    def _spawn(self, program: str, *arguments: str, output: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start it with a new log."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        self._process = process.spawn(
-            [self._program(program), *arguments],
-            self._identity,
-            folder=self.data,
-            output=output,
-            environment={**environment, "LC_ALL": "C"},  # messages that _launch can read
-        )
+        with self.log.open("wb") as log:
+            self._process = process.spawn(
+                [self._program(program), *arguments],
+                self._identity,
+                folder=self.data,
+                output=log.fileno(),
+                environment={**environment, "LC_ALL": "C"},  # messages that _launch can read
+            )
         return self._process
 
 

@@ -89,6 +89,7 @@ def working_in(folders: Iterable[Path], programs: Collection[str]) -> set[int]:
 
 
 Until = Callable[[Callable[[], bool], float], bool]
+"""until() without its last parameter: whether it came true in so many seconds."""
 
 
 def until(true: Callable[[], bool], patience: float, between: Callable[[], None] = lambda: None) -> bool:

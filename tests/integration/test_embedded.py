@@ -173,7 +173,7 @@ def test_recovers_from_a_killed_postmaster(data: Path, binaries: Path) -> None:
     server.stop()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent (PR_SET_PDEATHSIG)")
 def test_goes_down_with_a_killed_owner(data: Path, binaries: Path) -> None:
     owner, *_ = own(data, binaries, "main")
     kill(owner)
@@ -396,7 +396,7 @@ def test_missing_binaries_are_explained(monkeypatch: pytest.MonkeyPatch) -> None
 
 # Whom it runs as
 
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="POSTGRESQL STARTED BY ROOT IS NOT TESTED: needs root")
 
 
 def refuse_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
