@@ -23,7 +23,7 @@ from typing import Any
 import psycopg2
 
 from bench import peers
-from pgrpc import embedded
+from pgrpc.demo import embedded
 
 _ROOT = Path(__file__).resolve().parent.parent
 _ADD = '{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1}'

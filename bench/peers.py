@@ -17,8 +17,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from pgrpc import loops
-from pgrpc.core import frames
+from pgrpc.core.wire import ws_frames
+from pgrpc.server import event_loop
 
 _ACCEPT = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -61,7 +61,7 @@ def floor(clients: int, messages: int, pad: int, gap: float) -> None:
     sys.stdin.readline()
     sends = [sock.sendall for sock in sockets]
     for number in paced(messages, gap):
-        frame = frames.text(payload(number, pad))
+        frame = ws_frames.text(payload(number, pad))
         for send in sends:
             send(frame)
     sys.stdin.readline()
@@ -89,5 +89,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "floor":
         floor(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
     else:
-        with asyncio.Runner(loop_factory=loops.factory(sys.argv[2] == "fast")) as runner:
+        with asyncio.Runner(loop_factory=event_loop.factory(sys.argv[2] == "fast")) as runner:
             runner.run(echo())

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pgrpc
-from pgrpc import app, config, demo, fitting, workers
-from pgrpc.config import dropin
+from pgrpc import config
+from pgrpc.check import checks
+from pgrpc.compat import registry
+from pgrpc.demo import demo
+from pgrpc.server import app, workers
 
 _LOG = logging.getLogger("pgrpc")
 
@@ -25,7 +28,7 @@ INVALID = 78  # EX_CONFIG
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status (sysexits.h): 0, 78 the configuration is wrong, 69 to 71 it cannot be served."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    commands = ("serve", "demo", "check", "token", *dropin.LOADERS)
+    commands = ("serve", "demo", "check", "token", *registry.LOADERS)
     if not given or (given[0] not in commands and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")
     options = _parser().parse_args(given)
@@ -33,13 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "demo":
             return demo.run(options.example, host=options.host, port=options.port, data=options.data)
-        if options.command in dropin.LOADERS:
+        if options.command in registry.LOADERS:
             return app.run(_dropin(options))
         if options.command == "token":
             return _token(config.load(options.config, os.environ), options)
         loaded = _load(options.config)
         if options.command == "check":
-            report = fitting.check(loaded)
+            report = checks.check(loaded)
             _say(report.lines)
             return INVALID if report.is_faulty else 0
         if loaded.server.workers > 1:
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dropin(options: argparse.Namespace) -> config.Config:
     """Another server's settings. Raises config.Invalid."""
-    found = dropin.LOADERS[options.command](os.environ, options.config)
+    found = registry.LOADERS[options.command](os.environ, options.config)
     if found.debug or options.debug:
         logging.getLogger().setLevel(logging.DEBUG)
     for warning in found.warnings:
@@ -77,7 +80,7 @@ def _load(path: Path) -> config.Config:
     except config.Invalid as error:
         if error.sound is None:
             raise
-        raise config.Invalid([*error.faults, *fitting.check(error.sound).lines]) from error
+        raise config.Invalid([*error.faults, *checks.check(error.sound).lines]) from error
 
 
 def _say(lines: Sequence[str]) -> None:
@@ -139,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--host", default="127.0.0.1")
     shown.add_argument("--port", type=int, default=8080)
     shown.add_argument("--data", type=Path, default=None, metavar="DIR", help="where the demo's database is kept")
-    for name in dropin.LOADERS:
+    for name in registry.LOADERS:
         _add_dropin(commands.add_parser(name, help=f"serve {name}'s clients from its settings", add_help=False))
     return parser
 

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 
 EMBEDDED = "embedded-18"
 DEBIAN = {

@@ -15,12 +15,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def modules() -> list[str]:
-    return sorted(path.stem for path in (PROJECT / "pgrpc" / "core").glob("*.py") if path.stem != "__init__")
+    core = PROJECT / "pgrpc" / "core"
+    return sorted(str(path.relative_to(core))[:-3] for path in core.rglob("*.py") if path.stem != "__init__")
 
 
 def uncovered(module: str) -> str:
     """What is wrong with a module's own tests; nothing if all is well."""
-    test = f"tests/unit/test_{module}.py"
+    group, name = module.split("/")
+    test = f"tests/unit/core/{group}/test_{name}.py"
     if not (PROJECT / test).exists():
         return f"pgrpc/core/{module}.py has no {test}"
     with tempfile.TemporaryDirectory() as folder:

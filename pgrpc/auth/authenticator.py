@@ -14,7 +14,8 @@ from typing import Any
 
 from pgrpc import config, observe
 from pgrpc.auth import keys, keyset, tokens
-from pgrpc.core import errors, identity
+from pgrpc.core.identity import identity
+from pgrpc.core.wire import errors
 
 _REMEMBERED = 1000
 """Tokens that need not be verified again: many clients come back at one moment."""

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt import algorithms
 
 from pgrpc import config
-from pgrpc.core import jsontext
+from pgrpc.core.wire import jsontext
 
 MAX_KEYS = 100
 _RSA_BITS = 2048

@@ -15,7 +15,7 @@ import jwt
 
 from pgrpc import config
 from pgrpc.auth import keys
-from pgrpc.core import errors, jsontext
+from pgrpc.core.wire import errors, jsontext
 
 MAX_LENGTH = 8192
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")

@@ -6,7 +6,7 @@ anything that it configures works.
     reader          the file -> Config, or Invalid with everything that is wrong
     ├── yamltree        YAML text -> plain values and their positions
     ├── substitution    ${VAR}, ${file:PATH}
-    ├── rules           the values against schemas/config.schema.json, in our own words
+    ├── validate        the values against schemas/config.schema.json, in our own words
     ├── units           10s, 64KiB
     ├── auth            which keys go together, and their files
     ├── edge            how clients reach the server

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pgrpc.config import faults, model, schema
-from pgrpc.core import claims, ratelimit
+from pgrpc.core.identity import claims
+from pgrpc.core.limits import ratelimit
 
 _SECONDS = {"s": 1, "min": 60}
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pgrpc.config import faults, model
-from pgrpc.core import channels, globs
+from pgrpc.core.channels import globs, rules
 
 _KEYS = ("secret", "public_key", "jwks")
 _HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -127,8 +127,6 @@ def _control_fault(name: str | None) -> str | None:
         return "must be one channel, without *"
     if "\0" in name:
         return "a channel's name cannot hold the character NUL"
-    if len(name.encode()) > channels.MAX_BYTES:
-        return (
-            f"has {len(name.encode())} bytes in UTF-8; PostgreSQL's limit for a channel's name is {channels.MAX_BYTES}"
-        )
+    if len(name.encode()) > rules.MAX_BYTES:
+        return f"has {len(name.encode())} bytes in UTF-8; PostgreSQL's limit for a channel's name is {rules.MAX_BYTES}"
     return None

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pgrpc import tls
 from pgrpc.config import faults, model
-from pgrpc.core import forwarding
+from pgrpc.core.network import forwarding
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

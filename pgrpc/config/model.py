@@ -11,7 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pgrpc.core import forwarding, ratelimit
+from pgrpc.core.channels import rules
+from pgrpc.core.functions import allowlist
+from pgrpc.core.limits import settings
+from pgrpc.core.network import forwarding
 
 Place = tuple[str | int, ...]
 """Where a value is: the keys and indexes that lead to it."""
@@ -74,6 +77,13 @@ def shown(place: Sequence[str | int]) -> str:
         text += ("." if text else "") + (part if plain else json.dumps(part, ensure_ascii=False))
     # A fault is printed: a lone surrogate in a key must not break that.
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+Limits = settings.Limits
+Function = allowlist.Entry
+SchemaFile = allowlist.SchemaFile
+Channel = rules.Entry
+"""The settings of core are its own: what they mean is written there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,66 +154,6 @@ class Auth:
     pre_request: str | None = None
     expiring: float = 60.0
     control_channel: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one connection, and all of them, may ask for. Sizes in bytes, times in seconds; None is no limit."""
-
-    message_size: int = 64 * 1024
-    calls_in_flight: int = 32
-    batch: int = 100
-    subscriptions: int = 128
-    send_buffer: int = 1024 * 1024
-    result_size: int = 32 * 1024 * 1024
-    calls_per_second: int | None = None
-    queue: int = 1000
-    connections: int | None = None
-    connections_per_address: int | None = None
-    handshake_timeout: float = 10.0
-    rates: Mapping[tuple[str, str], ratelimit.Rate] = field(default_factory=_nothing)
-    """("address" or "identity", "calls", "subscriptions" or "logins") -> how often."""
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaFile:
-    """A JSON Schema read from a file. document: its numbers are int or Decimal."""
-
-    path: Path
-    uri: str
-    document: Any = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A method that clients may call. function: as the file has it; what it means is for the database to say.
-
-    roles: who may call it, None is everybody. rate: how often one client may.
-    """
-
-    method: str
-    function: str
-    params: SchemaFile | None = None
-    timeout: float | None = None
-    numbers: Literal["number", "string"] = "number"
-    reset: bool | None = None
-    roles: tuple[str, ...] | None = None
-    rate: ratelimit.Rate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A channel, or a glob of channels, that clients may hear. glob: how the name's special characters are read.
-
-    roles: who may hear it, None is everybody. authorize: a SQL function that is asked besides, as the file has it.
-    """
-
-    name: str
-    payload: Literal["auto", "text", "json"] = "auto"
-    slow_consumer: Literal["close", "drop_oldest", "latest"] = "close"
-    glob: Literal["dots", "posix"] = "dots"
-    roles: tuple[str, ...] | None = None
-    authorize: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

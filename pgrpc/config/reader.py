@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pgrpc.config import access, auth, edge, faults, model, rules, schemafiles, substitution, units, yamltree
-from pgrpc.core import channels, claims, globs, identity
+from pgrpc.config import access, auth, edge, faults, model, schemafiles, substitution, units, validate, yamltree
+from pgrpc.core.channels import globs, rules
+from pgrpc.core.identity import claims, identity
 
 _DIALECTS: Mapping[str, Any] = {
     "eventserv": model.Eventserv,
@@ -109,7 +110,7 @@ class _Builder:
                 (), "must be a mapping of database, server, auth, limits, functions, channels and dialects"
             )
         else:
-            return rules.check(value, self._faults)
+            return validate.check(value, self._faults)
         return {}
 
     def _database(self, given: Mapping[str, Any]) -> model.Database:
@@ -214,8 +215,8 @@ class _Builder:
     def _check_broadcast(self, dialect: model.Psqlisten2websocket | None, listed: tuple[model.Channel, ...]) -> None:
         if dialect is None or not self._faults.sound("channels"):
             return
-        rule = channels.Channels(listed).rule(dialect.channel, identity.NOBODY, verbatim=True)
-        if isinstance(rule, channels.Refusal) or rule.authorize is not None:
+        rule = rules.Channels(listed).rule(dialect.channel, identity.NOBODY, verbatim=True)
+        if isinstance(rule, rules.Refusal) or rule.authorize is not None:
             words = "this channel is not listed below channels, or not for everyone: list it there, or name another"
             self._faults.tell(("dialects", "psqlisten2websocket", "channel"), words)
 
@@ -261,8 +262,8 @@ def _channel_fault(channel: model.Channel) -> str | None:
         texts, found = claims.split(name)
         name = "" if found else texts[0]  # how long a claim will be nobody knows
     size = len(name.encode())
-    if size > channels.MAX_BYTES:
-        return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {channels.MAX_BYTES}"
+    if size > rules.MAX_BYTES:
+        return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {rules.MAX_BYTES}"
     return None
 
 
@@ -270,6 +271,6 @@ def _reserved(name: str) -> str | None:
     """Why JSON-RPC clients cannot hear a channel of this name, in words; None where they can."""
     if name.startswith(("rpc.", "$/")):
         return "names that begin with rpc. or $/ belong to the protocol: choose another"
-    if name in channels.CLIENTS_OWN:
+    if name in rules.CLIENTS_OWN:
         return "client libraries use this name for an event of their own: choose another"
     return None

@@ -47,7 +47,7 @@ class SchemaFiles:
         uri = path.as_uri()
         self.documents[uri] = document
         self._follow(uri, document, place, hidden)
-        return model.SchemaFile(path, uri, document)
+        return model.SchemaFile(uri, document)
 
     def _document(self, path: Path) -> Any:
         if path not in self._read:

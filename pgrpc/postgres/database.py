@@ -18,19 +18,21 @@ import psycopg2
 import psycopg2.errors
 
 from pgrpc import observe
-from pgrpc.core import catalog, errors, identity, roles, routines
+from pgrpc.core.functions import catalog, roles, routines
+from pgrpc.core.identity import identity
+from pgrpc.core.wire import errors
 from pgrpc.postgres import (
-    cancelling,
-    connecting,
+    cancellation,
+    connect,
     connection,
+    fair_queue,
+    health,
     pool,
+    pool_filler,
     prepared,
-    probes,
     prologue,
-    queue,
-    refusals,
+    sqlstate,
     statements,
-    supply,
 )
 
 Result = str | errors.RpcError
@@ -86,7 +88,7 @@ class Database:
 
     def __init__(
         self,
-        connector: connecting.Connector,
+        connector: connect.Connector,
         observer: observe.Observer,
         *,
         pool_size: int,
@@ -96,9 +98,9 @@ class Database:
     ) -> None:
         self._observe = observer
         self._pool = pool.Pool(pool_size)
-        self._supply = supply.Supply(connector, self._pool, observer, self._supplied, self._lost, self._went_down)
-        self._probes = probes.Probes(self._pool, self._dispatch)
-        self._queue: queue.FairQueue[Job] = queue.FairQueue(queue_size)
+        self._supply = pool_filler.Supply(connector, self._pool, observer, self._supplied, self._lost, self._went_down)
+        self._probes = health.Probes(self._pool, self._dispatch)
+        self._queue: fair_queue.FairQueue[Job] = fair_queue.FairQueue(queue_size)
         self._result_size = result_size
         self._prologues = prologue.Prologues(statement_timeout)
         self._lent: dict[Job, None] = {}
@@ -159,7 +161,7 @@ class Database:
         job = Job(call, caller, client, done, steps, self._prologues.timeout(call, caller))
         if self.down is not None:
             self._answer(job, errors.Unavailable())
-        elif not self._queue and (conn := self._pool.take()) is not None:
+        elif not self._queue and (conn := self._pool.acquire()) is not None:
             self._start(job, conn)
         elif self._queue.is_full:
             self._observe(observe.QueueFull(len(self._queue)))
@@ -178,11 +180,11 @@ class Database:
         elif not job.cancel_asked:
             job.cancel_asked = job.cancel_runs = True
             loop = asyncio.get_running_loop()
-            arguments = (job, cancelling.canceller(job.conn.raw), loop)
+            arguments = (job, cancellation.canceller(job.conn.raw), loop)
             threading.Thread(target=self._cancel_in_thread, args=arguments, name="cancel", daemon=True).start()
 
     def _dispatch(self) -> None:
-        while self._queue and (conn := self._pool.take()) is not None:
+        while self._queue and (conn := self._pool.acquire()) is not None:
             self._start(self._queue.get(), conn)
 
     def _start(self, job: Job, conn: prepared.Connection) -> None:
@@ -214,7 +216,7 @@ class Database:
             self._end(job, error)
         except psycopg2.Error as error:  # the statement could not even be sent
             conn.drop(error)
-            self._end(job, refusals.translate(error))
+            self._end(job, sqlstate.translate(error))
         except Exception as error:
             self._observe(observe.Bug("the steps of a call", error))
             conn.close()
@@ -228,7 +230,7 @@ class Database:
             if time.monotonic() - job.started >= 0.9 * job.timeout:
                 return errors.Timeout(job.timeout)
         if conn.closed_by is not None and error.pgcode is None:
-            return errors.Unavailable(refusals.FATE_UNKNOWN, retry_after=None)
+            return errors.Unavailable(sqlstate.FATE_UNKNOWN, retry_after=None)
         return error
 
     def _end(self, job: Job, result: Result) -> None:
@@ -275,7 +277,7 @@ class Database:
     def _release(self, job: Job) -> None:
         assert job.conn is not None
         del self._lent[job]
-        self._pool.give_back(job.conn)
+        self._pool.release(job.conn)
         self._dispatch()
         self._tell_idle()
 
@@ -294,7 +296,7 @@ class Database:
 
     def _lost(self, error: psycopg2.Error) -> None:
         if not self._pool.size and not self._closing:
-            self._went_down(refusals.reason(error))
+            self._went_down(sqlstate.reason(error))
 
     def _went_down(self, reason: str) -> None:
         if self.down in (None, _NOT_YET) and not self._closing:

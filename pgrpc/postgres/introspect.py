@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 import psycopg2
 import psycopg2.errors
 
-from pgrpc.core import pgtypes, roles, routines
-from pgrpc.postgres import connecting, connection, refusals
+from pgrpc.core.functions import pgtypes, roles, routines
+from pgrpc.postgres import connect, connection, sqlstate
 
 _SQL = resources.files(__package__)
 _IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
@@ -44,7 +44,7 @@ class Found(Generic[Entry]):
 
 
 async def read(
-    connector: connecting.Connector,
+    connector: connect.Connector,
     functions: Mapping[Entry, str],
     named: Collection[str] = (),
     anonymous: str | None = None,
@@ -65,9 +65,9 @@ async def read(
             await _functions(conn, functions, found)
             return found
     except TimeoutError as error:
-        raise connecting.CannotConnect(f"the catalog could not be read within {_PATIENCE:g} s") from error
+        raise connect.CannotConnect(f"the catalog could not be read within {_PATIENCE:g} s") from error
     except psycopg2.Error as error:
-        raise connecting.CannotConnect(f"the catalog could not be read: {refusals.reason(error)}") from error
+        raise connect.CannotConnect(f"the catalog could not be read: {sqlstate.reason(error)}") from error
     finally:
         conn.close()
 

@@ -17,7 +17,7 @@ from typing import Protocol
 import psycopg2
 
 from pgrpc import observe
-from pgrpc.postgres import backoff, connecting, connection, refusals
+from pgrpc.postgres import backoff, connect, connection, sqlstate
 
 _AT_ONCE = 200
 """Channels in one message: 10,000 take 50 round trips, and what is joined delays nobody by much."""
@@ -47,7 +47,7 @@ class Listener:
 
     def __init__(
         self,
-        connector: connecting.Connector,
+        connector: connect.Connector,
         observer: observe.Observer,
         sink: Sink,
         *,
@@ -108,10 +108,10 @@ class Listener:
                 was_up = True
                 wait.reset()
                 await self._watch(conn, lost)
-            except (connecting.CannotConnect, Unusable) as error:
+            except (connect.CannotConnect, Unusable) as error:
                 self._went_down(str(error))
             except psycopg2.Error as error:
-                self._went_down(refusals.reason(error))
+                self._went_down(sqlstate.reason(error))
             finally:
                 if conn is not None:
                     conn.on_notified = None
@@ -119,13 +119,13 @@ class Listener:
             await asyncio.sleep(wait.next())
 
     async def check(self) -> None:
-        """Whether events would arrive. Raises Unusable, connecting.CannotConnect."""
+        """Whether events would arrive. Raises Unusable, connect.CannotConnect."""
         conn = await self._connector.connect()
         try:
             self._attach(conn)
             await self.test(conn)
         except psycopg2.Error as error:
-            raise Unusable(refusals.reason(error)) from error
+            raise Unusable(sqlstate.reason(error)) from error
         finally:
             conn.on_notified = None
             conn.close()
@@ -284,7 +284,7 @@ class Listener:
             self._changed = dict.fromkeys((*listen, *unlisten)) | self._changed
             return
         for name in listen:
-            reason = refusals.message(error)
+            reason = sqlstate.message(error)
             if name in self._owed and name in self._wanted:
                 # Its subscribers believe that they hear it: begin anew, until they do.
                 conn.drop(error)

@@ -6,7 +6,8 @@ is complete: it depends on nothing that an earlier call may have left, and leave
 
 from collections.abc import Mapping
 
-from pgrpc.core import catalog, identity, roles, routines
+from pgrpc.core.functions import catalog, roles, routines
+from pgrpc.core.identity import identity
 from pgrpc.postgres import quoting
 
 RESET = "reset all; reset session authorization; reset role; "

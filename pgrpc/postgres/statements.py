@@ -14,8 +14,10 @@ from functools import lru_cache
 
 import psycopg2
 
-from pgrpc.core import catalog, errors, identity, pgtypes, routines
-from pgrpc.postgres import connection, prepared, prologue, quoting, refusals
+from pgrpc.core.functions import catalog, pgtypes, routines
+from pgrpc.core.identity import identity
+from pgrpc.core.wire import errors
+from pgrpc.postgres import connection, prepared, prologue, quoting, sqlstate
 
 Steps = Generator[prepared.Message, connection.Rows, str]
 """Returns the result as JSON text. psycopg2.Error is thrown in where a statement failed; raises errors.*."""
@@ -65,7 +67,7 @@ def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologu
         rows = yield prepared.Message(sql, call.arguments, start, prologues.hook, role=caller.role)
     except psycopg2.Error as error:
         yield from _unconvertible(call, caller, prologues.of_transaction(call, caller), error)
-        raise refusals.translate(error) from error
+        raise sqlstate.translate(error) from error
     values = dict(zip(call.names, rows[0], strict=False))
     passed = []
     first = routine.inputs[: catalog.by_position(routine, call.names)]
@@ -81,7 +83,7 @@ def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologu
     try:
         rows = yield prepared.Message(f"call {_name(routine)}({', '.join(passed)})", tuple(values.values()))
     except psycopg2.Error as error:
-        raise refusals.translate(error) from error
+        raise sqlstate.translate(error) from error
     if not routine.outputs:
         return "null"
     columns = {
@@ -108,12 +110,12 @@ def _unconvertible(
     The same SQLSTATEs come from inside functions, and from the start (22023: no such role), so the start, and then
     each argument's conversion, is tried alone.
     """
-    if not refusals.may_be_conversion(error):
+    if not sqlstate.may_be_conversion(error):
         return
     try:
         yield prepared.Message("select 1", None, start, role=caller.role)
     except psycopg2.Error as failed:
-        raise refusals.not_started(failed) from failed
+        raise sqlstate.not_started(failed) from failed
     faults = []
     for place, (name, position) in enumerate(zip(call.names, call.positions, strict=True)):
         try:
@@ -121,7 +123,7 @@ def _unconvertible(
             arguments = call.arguments[place : place + 1] if call.all_scalars else call.arguments
             yield prepared.Message(sql, arguments, start, role=caller.role)
         except psycopg2.Error as failed:
-            faults.append(errors.Fault(position, "postgresql", refusals.message(failed)))
+            faults.append(errors.Fault(position, "postgresql", sqlstate.message(failed)))
     if faults:
         raise errors.InvalidParams(faults[: errors.MAX_FAULTS])
 
@@ -131,9 +133,9 @@ _TOO_LARGE = re.compile(r"pgrpc\.result_of_([0-9]+)_bytes")
 
 def _refusal(error: psycopg2.Error, result_size: int, kept: str = "") -> errors.RpcError:
     """What the client is told. kept: what has taken effect all the same, in words."""
-    found = _TOO_LARGE.search(refusals.message(error)) if error.pgcode == "42704" else None
+    found = _TOO_LARGE.search(sqlstate.message(error)) if error.pgcode == "42704" else None
     if found is None:
-        return refusals.translate(error)
+        return sqlstate.translate(error)
     message = f"the result has {found[1]} bytes, the limit is {result_size}{kept}"
     return errors.DatabaseRefused({"sqlstate": "54000", "message": message})
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from tornado.httputil import HTTPServerRequest
 
 from pgrpc import config
-from pgrpc.core import errors
+from pgrpc.core.wire import errors
 from pgrpc.web import context
 
 SUBPROTOCOL = "pgrpc"

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pgrpc import config, observe
-from pgrpc.core import catalog, channels, counts, errors, hub, identity, origins, ratelimit
+from pgrpc.core.channels import hub, rules
+from pgrpc.core.functions import catalog
+from pgrpc.core.identity import identity
+from pgrpc.core.limits import counts, ratelimit
+from pgrpc.core.network import origins
+from pgrpc.core.wire import errors
 
 Submit = Callable[[catalog.Call, identity.Identity, Hashable, Callable[[str | errors.RpcError], None]], Any]
 """Make a call as somebody: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
@@ -37,7 +42,7 @@ class Context:
     server: config.Server
     limits: config.Limits
     catalog: catalog.Catalog
-    channels: channels.Channels
+    channels: rules.Channels
     hub: hub.Hub
     submit: Submit
     cancel: Cancel

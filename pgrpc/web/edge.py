@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from tornado.httputil import HTTPServerRequest
 
 from pgrpc import config
-from pgrpc.core import forwarding, origins
+from pgrpc.core.network import forwarding, origins
 
 
 class Edge:

@@ -13,7 +13,8 @@ from tornado.web import HTTPError, RequestHandler
 
 import pgrpc
 from pgrpc import observe
-from pgrpc.core import errors, forwarding
+from pgrpc.core.network import forwarding
+from pgrpc.core.wire import errors
 from pgrpc.web import bearer, context
 
 _STATIC = resources.files(__package__) / "static"

@@ -16,8 +16,9 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RedirectHandler
 
 from pgrpc import config, observe, tls
-from pgrpc.core import errors
-from pgrpc.web import accepting, context, dialects, edge, files, listening, pages, relay, routing, sessions
+from pgrpc.core.wire import errors
+from pgrpc.web import acceptor, context, edge, files, pages, ports, routing
+from pgrpc.web.sockets import relay, rpc_socket
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
@@ -35,23 +36,27 @@ _FRONT = "_pgrpc/"
 """Where the front page is when the pages of `server.static` have its place."""
 
 
-def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...]]:
+Routes = list[tuple[Any, ...]]
+"""Tornado's."""
+
+
+def _routes(shared: context.Context, own: dict[str, Any], before: Routes, after: Routes) -> Routes:
     """The first that matches counts, so a file of `server.static` hides nothing."""
     static = shared.server.static is not None
     home = shared.server.base_path
     front = home + _FRONT if static else home
     at, at_front = re.escape(home), re.escape(front)
     names = "|".join(map(re.escape, pages.FILES))
-    routes: list[tuple[Any, ...]] = [
-        (routing.Upgrade(at), sessions.RpcSocket, own),  # some clients know no path
-        *dialects.routes_before(shared),
-        (rf"{at}rpc", sessions.RpcSocket, own),
+    routes: Routes = [
+        (routing.Upgrade(at), rpc_socket.RpcSocket, own),  # some clients know no path
+        *before,
+        (rf"{at}rpc", rpc_socket.RpcSocket, own),
         (rf"{at}listen/([^/]*)", relay.ListenSocket, own),
         (rf"{at}health/live", pages.Live, own),
         (rf"{at}health/ready", pages.Ready, own),
         # All that the front page asks for is beside it, so that its addresses are relative.
         (at_front, pages.Front, own),
-        (rf"{at_front}rpc", sessions.RpcSocket, own),
+        (rf"{at_front}rpc", rpc_socket.RpcSocket, own),
         (rf"{at_front}surface\.json", pages.Surface, own),
         (rf"{at_front}({names})", pages.Static, own),
     ]
@@ -59,7 +64,7 @@ def _routes(shared: context.Context, own: dict[str, Any]) -> list[tuple[Any, ...
     for target in dict.fromkeys((home, front)):
         if target != "/":
             routes.append((re.escape(target.rstrip("/")), RedirectHandler, {"url": target, "permanent": False}))
-    routes += dialects.routes_after(shared)
+    routes += after
     if static:
         routes.append((rf"{at}(.*)", files.File, own))
     return routes
@@ -77,19 +82,24 @@ class _Application(Application):
 
 
 class Server:
-    """sockets: the listening ones, which are its own from now on. Raises tls.Unusable."""
+    """sockets: the listening ones, which are its own from now on. Raises tls.Unusable.
 
-    def __init__(self, shared: context.Context, sockets: listening.Sockets) -> None:
+    before, after: routes of others, in the place of our own, and where none of ours matches.
+    """
+
+    def __init__(
+        self, shared: context.Context, sockets: ports.Sockets, before: Routes | None = None, after: Routes | None = None
+    ) -> None:
         self._shared = shared
         own: dict[str, Any] = {"shared": shared}
         application = _Application(
-            _routes(shared, own),
+            _routes(shared, own, before or [], after or []),
             default_handler_class=pages.NotFound,
             default_handler_args=own,
             websocket_max_message_size=shared.limits.message_size,
             log_function=lambda handler: None,  # an address can hold a secret
         )
-        self._doors: list[tuple[HTTPServer, listening.Sockets]] = []
+        self._doors: list[tuple[HTTPServer, ports.Sockets]] = []
         for certificate, some in _groups(shared.server, sockets):
             http = HTTPServer(
                 application,
@@ -121,8 +131,8 @@ class Server:
 
     def start(self) -> None:
         for http, sockets in self._doors:
-            listening.listen(sockets)
-            accepting.accept(http, sockets, self._no_descriptor)
+            ports.listen(sockets)
+            acceptor.accept(http, sockets, self._no_descriptor)
 
     def _no_descriptor(self, reason: str) -> None:
         self._shared.observe(observe.Overloaded(f"{reason}; raise the limit of open files"))
@@ -162,7 +172,7 @@ class Server:
     def stop_accepting(self) -> None:
         self._shared.stopping = True
         for http, sockets in self._doors:
-            listening.pause(sockets)  # closing is not enough where another process keeps them open
+            ports.pause(sockets)  # closing is not enough where another process keeps them open
             http.stop()
 
     async def close(self, patience: float) -> None:
@@ -183,13 +193,13 @@ class Server:
             await http.close_all_connections()
 
 
-def _groups(server: config.Server, sockets: listening.Sockets) -> list[tuple[ssl.SSLContext | None, listening.Sockets]]:
+def _groups(server: config.Server, sockets: ports.Sockets) -> list[tuple[ssl.SSLContext | None, ports.Sockets]]:
     """The sockets of each port, and the certificate there. The first port is the server's own."""
     certificate = _tls(server)
     if server.tls is None or server.tls.port is None:
         return [(certificate, sockets)]
     own = sockets[0].getsockname()[1]
-    apart: tuple[listening.Sockets, listening.Sockets] = (
+    apart: tuple[ports.Sockets, ports.Sockets] = (
         [each for each in sockets if each.getsockname()[1] == own],
         [each for each in sockets if each.getsockname()[1] != own],
     )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests.serving import ROOT
 
 

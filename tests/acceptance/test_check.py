@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import conftest, serving
 from tests.integration import calling
 

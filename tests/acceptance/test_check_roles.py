@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import conftest, serving
 from tests.acceptance import test_check
 from tests.integration import acting

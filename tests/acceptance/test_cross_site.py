@@ -16,7 +16,7 @@ import jwt
 import pytest
 from playwright.async_api import Page, Route
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests.acceptance import browser
 from tests.conftest import Database
 from tests.integration import calling

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pgrpc import embedded, process
+from pgrpc.demo import embedded, process
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 60.0

@@ -22,7 +22,7 @@ import psycopg2
 import pytest
 import websockets
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import pooler
 from tests.conftest import Database
 from tests.proxy import Proxy

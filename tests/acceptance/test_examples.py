@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests.acceptance import browser, demos
 
 pytestmark = [browser.needed, pytest.mark.asyncio(loop_scope="module")]

@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 import websockets
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import serving
 from tests.conftest import Database
 from tests.integration import calling

@@ -9,7 +9,7 @@ import jwt
 import pytest
 import websockets
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import conftest, serving
 from tests.integration import acting
 from tests.integration.acting import ADMIN, ANON, LOGIN, USER

@@ -20,7 +20,7 @@ import pytest
 import websockets
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import issuer, serving
 from tests.conftest import Database
 from tests.integration import calling

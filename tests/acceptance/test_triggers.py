@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests.acceptance.wire import Peer
 from tests.conftest import Database
 from tests.integration import calling

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import websockets
 
-from pgrpc import process
+from pgrpc.demo import process
 from tests.conftest import Database
 from tests.serving import PATIENCE, ROOT, Client, RpcError, Server, serving
 

@@ -10,9 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pgrpc import config, embedded, inspection, observe
-from pgrpc.core import catalog, errors, identity
-from pgrpc.postgres import connecting, database
+from pgrpc import config, observe
+from pgrpc.check import resolve
+from pgrpc.core.functions import catalog
+from pgrpc.core.identity import identity
+from pgrpc.core.wire import errors
+from pgrpc.demo import embedded
+from pgrpc.postgres import connect, database
 from tests import conftest
 from tests.integration import calling
 
@@ -52,7 +56,7 @@ def somebody(role: str | None, sub: str | None = None, **settings: str) -> ident
 class Acting:
     """A Database that runs, and the functions that it knows."""
 
-    def __init__(self, made: database.Database, fit: inspection.Fit) -> None:
+    def __init__(self, made: database.Database, fit: resolve.Resolved) -> None:
         self.made = made
         self.fit = fit
 
@@ -89,8 +93,8 @@ def configured(dsn: str, functions: Mapping[str, Mapping[str, Any]], **auth: Any
 @asynccontextmanager
 async def acting(given: config.Config, *, pool_size: int = 1, dsn: str | None = None) -> AsyncIterator[Acting]:
     """dsn: another way to the same database."""
-    connector = connecting.Connector(given.database.dsn, PATIENCE)
-    fit = await inspection.inspect(given, connector)
+    connector = connect.Connector(given.database.dsn, PATIENCE)
+    fit = await resolve.inspect(given, connector)
     up = asyncio.Event()
     seen: list[observe.Observation] = []
 
@@ -100,7 +104,7 @@ async def acting(given: config.Config, *, pool_size: int = 1, dsn: str | None = 
             up.set()
 
     made = database.Database(
-        connector if dsn is None else connecting.Connector(dsn, PATIENCE),
+        connector if dsn is None else connect.Connector(dsn, PATIENCE),
         observer,
         pool_size=pool_size,
         queue_size=1000,

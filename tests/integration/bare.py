@@ -17,8 +17,9 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13
 
-from pgrpc.core import frames
-from pgrpc.web import accepting, outbox, reading
+from pgrpc.core.wire import ws_frames
+from pgrpc.web import acceptor
+from pgrpc.web.sockets import frame_reader, outbox
 
 PATIENCE = 30.0
 LIMIT = 1 << 20
@@ -43,7 +44,7 @@ class Handler(WebSocketHandler):
 
     def get_websocket_protocol(self) -> WebSocketProtocol | None:
         plain = super().get_websocket_protocol()
-        return plain and reading.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
+        return plain and frame_reader.Protocol(self, False, plain.params)  # type: ignore[attr-defined]
 
     def open(self, *args: str, **kwargs: str) -> None:
         assert isinstance(self.ws_connection, WebSocketProtocol13)
@@ -69,7 +70,7 @@ class Handler(WebSocketHandler):
 
     def gap_frame(self, channels: list[str]) -> bytes:
         self.dropped.append(channels)
-        return frames.text("gap:" + ",".join(channels))
+        return ws_frames.text("gap:" + ",".join(channels))
 
     def end(self, code: int) -> None:
         self.outbox.close()
@@ -178,7 +179,7 @@ async def serving(
     routes: list[Any] = [("/", kind, {"opened": opened, "limit": limit})]
     server = HTTPServer(Application(routes, websocket_max_message_size=MAX_MESSAGE), ssl_options=ours)
     sockets = bind_sockets(0, "127.0.0.1")
-    accepting.accept(server, sockets, pytest.fail)
+    acceptor.accept(server, sockets, pytest.fail)
     try:
         yield Server(sockets[0].getsockname()[1], opened, theirs)
     finally:

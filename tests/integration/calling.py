@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import conftest, serving
 
 _numbers = itertools.count(1)

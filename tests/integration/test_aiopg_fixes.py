@@ -20,7 +20,7 @@ import psycopg2.errors
 import psycopg2.extensions
 import pytest
 
-from pgrpc.postgres import cancelling, connecting, connection, pool, prepared
+from pgrpc.postgres import cancellation, connect, connection, pool, prepared
 from tests.conftest import Database
 from tests.proxy import Proxy
 
@@ -30,7 +30,7 @@ LOST = psycopg2.OperationalError("lost")
 
 @asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[prepared.Connection]:
-    conn = await connecting.Connector(dsn, PATIENCE).connect()
+    conn = await connect.Connector(dsn, PATIENCE).connect()
     try:
         yield conn
     finally:
@@ -145,7 +145,7 @@ class TestCancelledByTheServer:
         async with connected(database.dsn) as conn:
             running = asyncio.ensure_future(conn.fetch("select pg_sleep(60)"))
             await until(lambda: database.execute(ACTIVE, backend(conn)) == [("active",)])
-            await asyncio.to_thread(cancelling.canceller(conn.raw))
+            await asyncio.to_thread(cancellation.canceller(conn.raw))
             with pytest.raises(psycopg2.errors.QueryCanceled):
                 await running
             assert await conn.fetch("select 1") == [("1",)]
@@ -336,7 +336,7 @@ class TestNotificationsInsideAReading:
 
 async def pool_of(dsn: str, size: int) -> pool.Pool:
     made = pool.Pool(size)
-    connector = connecting.Connector(dsn, PATIENCE)
+    connector = connect.Connector(dsn, PATIENCE)
     for _ in range(size):
         conn = await connector.connect()
         conn.on_closed = lambda error, conn=conn: made.forget(conn)
@@ -357,8 +357,8 @@ class TestPool:
         terminate(database, second)
         # In this very turn of the loop: nothing has told the pool yet.
         assert first.closed_by is None
-        assert made.take() is third
-        assert made.take() is None
+        assert made.acquire() is third
+        assert made.acquire() is None
         assert made.size == 1
         assert isinstance(first.closed_by, psycopg2.Error)
         assert await third.fetch("select 1") == [("1",)]
@@ -371,14 +371,14 @@ class TestPool:
         async with connected(embedded_database.dsn) as conn:
             conn.close()
             made.add(conn)
-            assert made.take() is None
+            assert made.acquire() is None
 
     async def test_a_closed_connection_that_comes_back_leaves_its_place(self, embedded_database: Database) -> None:
         made = await pool_of(embedded_database.dsn, 1)
-        conn = made.take()
+        conn = made.acquire()
         assert conn is not None
         conn.drop(LOST)
-        made.give_back(conn)
+        made.release(conn)
         assert made.size == 0
         end(made)
 
@@ -386,11 +386,11 @@ class TestPool:
         self, embedded_database: Database
     ) -> None:
         made = await pool_of(embedded_database.dsn, 1)
-        conn = made.take()
+        conn = made.acquire()
         assert conn is not None
         outcomes: list[connection.Outcome] = []
         conn.run("select pg_sleep(60)", None, outcomes.append)
-        made.give_back(conn)
+        made.release(conn)
         assert made.size == 0
         assert isinstance(outcomes[0], psycopg2.Error)
 
@@ -490,7 +490,7 @@ class TestConnecting:
             dead.delay()
             hosts = f"host=127.0.0.1,127.0.0.1 port={dead.port},{embedded_database.server.port}"
             before = time.monotonic()
-            conn = await connecting.Connector(f"{login(embedded_database.dsn)} {hosts}", 0.2).connect()
+            conn = await connect.Connector(f"{login(embedded_database.dsn)} {hosts}", 0.2).connect()
             assert 0.2 <= time.monotonic() - before < 2
             conn.close()
 
@@ -507,8 +507,8 @@ class TestConnecting:
     async def test_a_refused_connection_is_said_at_once(self, embedded_database: Database) -> None:
         """libpq has closed the socket by then: to stop watching it is an error, which must not stay unseen."""
         dsn = f"{login(embedded_database.dsn)} host=127.0.0.1 port={closed_port()}"
-        with pytest.raises(connecting.CannotConnect, match="refused"):
-            await asyncio.wait_for(connecting.Connector(dsn, 60).connect(), PATIENCE)
+        with pytest.raises(connect.CannotConnect, match="refused"):
+            await asyncio.wait_for(connect.Connector(dsn, 60).connect(), PATIENCE)
 
     async def test_aiopg_still_watches_the_first_socket_of_several_hosts(self, embedded_database: Database) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
@@ -520,8 +520,8 @@ class TestConnecting:
         password = urlsplit(embedded_database.dsn).password
         assert password
         dsn = f"{login(embedded_database.dsn)} host=no-such-host.invalid,127.0.0.1 port={closed_port()}"
-        with pytest.raises(connecting.CannotConnect) as caught:
-            await connecting.Connector(dsn, 5).connect()
+        with pytest.raises(connect.CannotConnect) as caught:
+            await connect.Connector(dsn, 5).connect()
         assert "no-such-host.invalid" in str(caught.value)
         assert "refused" in str(caught.value)
         assert password not in str(caught.value)
@@ -529,19 +529,19 @@ class TestConnecting:
     async def test_a_failed_attempt_leaves_no_descriptor_open(self, embedded_database: Database) -> None:
         async with Proxy(embedded_database.server.port) as silent:
             silent.delay()
-            connector = connecting.Connector(silent.dsn(embedded_database.dsn), 0.05)
-            with pytest.raises(connecting.CannotConnect):
+            connector = connect.Connector(silent.dsn(embedded_database.dsn), 0.05)
+            with pytest.raises(connect.CannotConnect):
                 await connector.connect()
             silent.cut()
             await silent.until(lambda: True)
             before = len(os.listdir("/proc/self/fd"))
             for _ in range(5):
-                with pytest.raises(connecting.CannotConnect):
+                with pytest.raises(connect.CannotConnect):
                     await connector.connect()
                 silent.cut()
             assert len(os.listdir("/proc/self/fd")) <= before + 1
 
     async def test_a_bad_dsn_is_refused_without_being_shown(self) -> None:
-        with pytest.raises(connecting.BadDsn) as caught:
-            connecting.Connector("postgresql://u:geheim@[::1/x", 1)
+        with pytest.raises(connect.BadDsn) as caught:
+            connect.Connector("postgresql://u:geheim@[::1/x", 1)
         assert "geheim" not in str(caught.value)

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from pgrpc import embedded, process
+from pgrpc.demo import embedded, process
 from tests import conftest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent

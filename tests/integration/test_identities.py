@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pgrpc import embedded
-from pgrpc.core import errors
+from pgrpc.core.wire import errors
+from pgrpc.demo import embedded
 from tests import conftest
 from tests.integration import acting
 from tests.integration.acting import ADMIN, ANON, LOGIN, USER, somebody

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import serving
 from tests.integration import calling
 

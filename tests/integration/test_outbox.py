@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 from tornado.iostream import SSLIOStream, StreamClosedError
 
-from pgrpc.core import channels, frames, hub
-from pgrpc.web import reading
+from pgrpc.core.channels import hub, rules
+from pgrpc.core.wire import ws_frames
+from pgrpc.web.sockets import frame_reader
 from tests import certificates
 from tests.integration.bare import CLOSE, LIMIT, PATIENCE, PING, PONG, TEXT, Handler, masked, serving, until
 
 
 def run(
-    text: str, channel: str = "c", policy: channels.SlowConsumer = "close", *, count: int = 1, last: str | None = None
+    text: str, channel: str = "c", policy: rules.SlowConsumer = "close", *, count: int = 1, last: str | None = None
 ) -> hub.Run:
-    data = frames.text(text) * count
-    return hub.Run(channel, data, frames.text(text if last is None else last), policy)
+    data = ws_frames.text(text) * count
+    return hub.Run(channel, data, ws_frames.text(text if last is None else last), policy)
 
 
 class TestOrder:
@@ -36,7 +37,7 @@ class TestOrder:
                 if i % 3:
                     handler.outbox.event(run(text))
                 else:
-                    handler.outbox.reply(frames.text(text))
+                    handler.outbox.reply(ws_frames.text(text))
                 if i % 50 == 0:
                     await asyncio.sleep(0)
             assert handler.outbox.events > 0
@@ -54,7 +55,7 @@ class TestOrder:
             sent = []
             for i in range(2000):
                 sent.append(f"{i}:" + "y" * (i * 7919 % 3000))
-                handler.outbox.reply(frames.text(sent[-1]))
+                handler.outbox.reply(ws_frames.text(sent[-1]))
                 if i % 7 == 0:
                     await asyncio.sleep(0)
             assert await reading == sent
@@ -65,7 +66,7 @@ class TestOrder:
             peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
             with socket.socket(fileno=os.dup(plain.fileno())) as raw:
                 raw.setblocking(False)
-                joined = [frames.text(f"reply {i}") for i in range(3)]
+                joined = [ws_frames.text(f"reply {i}") for i in range(3)]
                 for data in joined:
                     handler.outbox.reply(data, more=True)
                 with pytest.raises(BlockingIOError):
@@ -83,7 +84,7 @@ class TestOrder:
     async def test_replies_that_wait_for_others_go_before_a_close_frame(self, last: bytes) -> None:
         class Answering(Handler):
             def on_message(self, message: str | bytes) -> None:
-                self.outbox.reply(frames.text("reply"), more=True)
+                self.outbox.reply(ws_frames.text("reply"), more=True)
 
         async with serving(kind=Answering) as server, server.connected() as (_, peer):
             peer.writer.write(masked(0x81, b"request") + last)  # of one turn
@@ -99,15 +100,15 @@ class TestOrder:
                 if i % 5 == 0:
                     handler.outbox.event(run(text))
                 else:
-                    handler.outbox.reply(frames.text(text), more=i % 7 != 0)
+                    handler.outbox.reply(ws_frames.text(text), more=i % 7 != 0)
                 if i % 50 == 0:
                     await asyncio.sleep(0)
-            handler.outbox.reply(frames.text("before the end"), more=True)
+            handler.outbox.reply(ws_frames.text("before the end"), more=True)
             handler.outbox.finish()
             handler.end(1012)
             assert [await peer.text() for _ in range(401)] == [*sent, "before the end"]
             assert (await peer.frame())[0] == CLOSE
-            handler.outbox.reply(frames.text("after it"), more=True)
+            handler.outbox.reply(ws_frames.text("after it"), more=True)
             await asyncio.sleep(0)
 
     async def test_what_gathers_before_the_handshake_is_sent_first(self) -> None:
@@ -129,8 +130,8 @@ class TestControlFrames:
         async with serving(limit=64 << 20) as server, server.connected() as (handler, peer):
             handler.small_buffer()
             big = "b" * (3 << 20)
-            handler.outbox.reply(frames.text(big))
-            handler.outbox.reply(frames.text("after"))
+            handler.outbox.reply(ws_frames.text(big))
+            handler.outbox.reply(ws_frames.text("after"))
             peer.send(PING, b"1")
             # Tornado has answered when it has read what comes after the ping.
             peer.send(TEXT, b"behind the ping")
@@ -162,7 +163,7 @@ class TestControlFrames:
                     while True:  # within this one turn of the loop: there is room again
                         taken += duplicate.recv(1 << 16)
                 handler.outbox.event(run("second"))
-                handler.outbox.reply(frames.text("third"))
+                handler.outbox.reply(ws_frames.text("third"))
             peer.reader.feed_data(bytes(taken))
             peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
             assert [await peer.frame() for _ in range(pings)] == [(PING, b"p" * 125)] * pings
@@ -175,7 +176,7 @@ class TestControlFrames:
         async with serving(limit=64 << 20) as server, server.connected() as (handler, peer):
             handler.small_buffer()
             first, second = "1" * 200_000, "2" * 300_000
-            handler.outbox.reply(frames.text(first))
+            handler.outbox.reply(ws_frames.text(first))
             assert handler.stream.writing()
             plain: socket.socket = peer.writer.get_extra_info("socket")
             taken = bytearray()
@@ -187,7 +188,7 @@ class TestControlFrames:
                 while handler.stream.writing():
                     taken += duplicate.recv(1 << 16)
                     handler.ping(b"")
-                handler.outbox.reply(frames.text(second))
+                handler.outbox.reply(ws_frames.text(second))
                 handler.end(1012)
                 await asyncio.sleep(0)
                 while handler.stream.writing():
@@ -208,16 +209,16 @@ class TestControlFrames:
     async def test_nothing_comes_after_a_close_frame(self, waiting: int) -> None:
         async with serving() as server, server.connected() as (handler, peer):
             handler.small_buffer()
-            handler.outbox.reply(frames.text("a" * waiting))
+            handler.outbox.reply(ws_frames.text("a" * waiting))
             handler.end(1012)
-            handler.outbox.reply(frames.text("late reply"))
+            handler.outbox.reply(ws_frames.text("late reply"))
             handler.outbox.event(run("late event"))
             await asyncio.sleep(0)
             handler.outbox.event(run("later event"))
             assert await peer.text() == "a" * waiting
             opcode, payload = await peer.frame()
             assert (opcode, payload) == (CLOSE, struct.pack("!H", 1012) + b"the end")
-            handler.outbox.reply(frames.text("latest"))
+            handler.outbox.reply(ws_frames.text("latest"))
             peer.send(CLOSE, payload[:2])
             await peer.nothing_more()
 
@@ -227,7 +228,7 @@ class TestBounds:
         async with serving() as server, server.connected() as (handler, peer):
             texts = ["r" * (20 << 20), *(f"{i}" + "s" * 100_000 for i in range(30))]
             for text in texts:
-                handler.outbox.reply(frames.text(text))
+                handler.outbox.reply(ws_frames.text(text))
             handler.outbox.event(run("event"))
             assert not handler.overflows
             drained = handler.outbox.drained()
@@ -262,7 +263,7 @@ class TestBounds:
     async def test_an_event_larger_than_the_bound_is_taken_when_none_waits(self) -> None:
         async with serving(limit=1000) as server, server.connected() as (handler, peer):
             handler.small_buffer()
-            handler.outbox.reply(frames.text("r" * 500_000))
+            handler.outbox.reply(ws_frames.text("r" * 500_000))
             handler.outbox.event(run("e" * 50_000))
             assert not handler.overflows
             assert await peer.text() == "r" * 500_000
@@ -271,7 +272,7 @@ class TestBounds:
     async def test_latest_keeps_the_newest_only(self) -> None:
         async with serving(limit=100_000) as server, server.connected() as (handler, peer):
             handler.small_buffer()
-            handler.outbox.reply(frames.text("r" * 500_000))
+            handler.outbox.reply(ws_frames.text("r" * 500_000))
             handler.outbox.event(run("other", "other"))
             for i in range(100):
                 handler.outbox.event(run(f"{i}:" + "v" * 5000, "c", "latest"))
@@ -289,7 +290,7 @@ class TestBounds:
     async def test_drop_oldest_tells_of_the_gap_before_what_is_newer(self) -> None:
         async with serving(limit=50_000) as server, server.connected() as (handler, peer):
             handler.small_buffer()
-            handler.outbox.reply(frames.text("r" * 500_000))
+            handler.outbox.reply(ws_frames.text("r" * 500_000))
             for i in range(100):
                 handler.outbox.event(run(f"{i}:" + "v" * 5000, "c", "drop_oldest"))
             assert handler.outbox.events <= 50_000
@@ -307,7 +308,7 @@ class TestBounds:
             still = handler.outbox.progress
             handler.ping(b"x")
             assert handler.outbox.progress == still
-            handler.outbox.reply(frames.text("r" * (4 << 20)))
+            handler.outbox.reply(ws_frames.text("r" * (4 << 20)))
             before = handler.outbox.progress
             handler.ping(b"x")
             await asyncio.sleep(0)
@@ -333,15 +334,15 @@ class TestPeersThatVanish:
                 async with server.connected() as (handler, peer):
                     handler.small_buffer()
                     if waiting:
-                        handler.outbox.reply(frames.text("w" * waiting))
+                        handler.outbox.reply(ws_frames.text("w" * waiting))
                     drained = handler.outbox.drained()
                     peer.reset()
                     await asyncio.sleep(0)
                     for i in range(turn):
                         handler.outbox.event(run(f"{i}"))
-                        handler.outbox.reply(frames.text("x" * 1000))
+                        handler.outbox.reply(ws_frames.text("x" * 1000))
                     await asyncio.wait_for(handler.closed.wait(), PATIENCE)
-                    handler.outbox.reply(frames.text("after the end"))
+                    handler.outbox.reply(ws_frames.text("after the end"))
                     handler.outbox.event(run("after the end"))
                     assert handler.outbox.events == handler.outbox.replies == 0
                     await asyncio.wait_for(drained, PATIENCE)
@@ -355,7 +356,7 @@ class TestPeersThatVanish:
         async with serving() as server, server.connected() as (handler, _):
             handler.stream.close()
             handler.outbox.event(run("x"))
-            handler.outbox.reply(frames.text("x"))
+            handler.outbox.reply(ws_frames.text("x"))
             assert handler.outbox.events == handler.outbox.replies == 0
 
 
@@ -373,7 +374,7 @@ class TestTls:
                 if i % 2:
                     handler.outbox.event(run(text))
                 else:
-                    handler.outbox.reply(frames.text(text))
+                    handler.outbox.reply(ws_frames.text(text))
                 if i % 20 == 0:
                     await asyncio.sleep(0)
             peer.send(PING, b"")
@@ -384,7 +385,7 @@ class TestTls:
                     got.append(payload.decode())
             assert got == sent
             handler.end(1012)
-            handler.outbox.reply(frames.text("late"))
+            handler.outbox.reply(ws_frames.text("late"))
             frame = await peer.frame()
             while frame[0] == PONG:
                 frame = await peer.frame()
@@ -392,10 +393,10 @@ class TestTls:
 
     async def test_a_peer_that_vanishes(self, certificate: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
         async with serving(tls=certificate) as server, server.connected() as (handler, peer):
-            handler.outbox.reply(frames.text("w" * (8 << 20)))
+            handler.outbox.reply(ws_frames.text("w" * (8 << 20)))
             peer.reset()
             await asyncio.wait_for(handler.closed.wait(), PATIENCE)
-            handler.outbox.reply(frames.text("x"))
+            handler.outbox.reply(ws_frames.text("x"))
         assert [record for record in caplog.records if record.exc_info] == []
 
 
@@ -405,21 +406,21 @@ class TestWhatWeRelyOnInTornado:
     async def test_the_stream(self) -> None:
         async with serving() as server, server.connected() as (handler, peer):
             stream = handler.stream
-            assert type(stream) is reading.Stream
+            assert type(stream) is frame_reader.Stream
             assert isinstance(stream.socket, socket.socket)
             assert stream.socket.getblocking() is False
             assert not stream.writing()
             looked: list[bool] = []
             stream.written = lambda: looked.append(stream.writing())
             before = stream._total_write_done_index
-            written = stream.write(frames.text("x"))
+            written = stream.write(ws_frames.text("x"))
             assert written.done()  # it tries the socket at once
             assert stream._total_write_done_index == before + 3
             assert await peer.text() == "x"
             assert looked == [False]
             handler.small_buffer()
-            big = frames.text("y" * (4 << 20))
-            first, second = stream.write(memoryview(big)), stream.write(frames.text("z"))
+            big = ws_frames.text("y" * (4 << 20))
+            first, second = stream.write(memoryview(big)), stream.write(ws_frames.text("z"))
             assert stream.writing()
             assert looked[-1]
             assert not first.done()

@@ -15,8 +15,10 @@ import psycopg2
 import pytest
 
 from pgrpc import config, observe
-from pgrpc.core import catalog, errors, identity, whitelist
-from pgrpc.postgres import backoff, connecting, database, introspect, prepared, probes, queue, supply
+from pgrpc.core.functions import allowlist, catalog
+from pgrpc.core.identity import identity
+from pgrpc.core.wire import errors
+from pgrpc.postgres import backoff, connect, database, fair_queue, health, introspect, pool_filler, prepared
 from tests.conftest import Database
 from tests.proxy import Proxy
 
@@ -98,19 +100,19 @@ async def serving(
     queue_size: int = 100,
     timeout: float = 10.0,  # noqa: ASYNC109
     dsn: str | None = None,
-    connector: connecting.Connector | None = None,
+    connector: connect.Connector | None = None,
     observed: Observed | None = None,
     reset: bool | None = None,
 ) -> AsyncIterator[Calls]:
     base.execute(SQL)
-    found = await introspect.read(connecting.Connector(base.dsn, PATIENCE), {method: method for method in METHODS})
+    found = await introspect.read(connect.Connector(base.dsn, PATIENCE), {method: method for method in METHODS})
     listed = [config.Function(method, method, reset=reset) for method in METHODS]
-    functions, problems = whitelist.build(listed, found.routines, {}, frozenset((found.login.name,)))
+    functions, problems = allowlist.build(listed, found.routines, {}, frozenset((found.login.name,)))
     assert not found.faults
     assert not problems
     observed = observed or Observed()
     made = database.Database(
-        connector or connecting.Connector(dsn or base.dsn, 2),
+        connector or connect.Connector(dsn or base.dsn, 2),
         observed,
         pool_size=pool_size,
         queue_size=queue_size,
@@ -173,14 +175,14 @@ def kill_all(base: Database) -> None:
 
 class TestQueue:
     def test_clients_take_turns_and_keep_their_own_order(self) -> None:
-        waiting: queue.FairQueue[str] = queue.FairQueue(100)
+        waiting: fair_queue.FairQueue[str] = fair_queue.FairQueue(100)
         for item in ("a1", "a2", "a3", "b1", "c1", "b2"):
             waiting.put(item[0], item)
         assert [waiting.get() for _ in range(6)] == ["a1", "b1", "c1", "a2", "b2", "a3"]
         assert not waiting
 
     def test_its_bound_and_removal(self) -> None:
-        waiting: queue.FairQueue[str] = queue.FairQueue(2)
+        waiting: fair_queue.FairQueue[str] = fair_queue.FairQueue(2)
         waiting.put("a", "a1")
         assert not waiting.is_full
         waiting.put("a", "a2")
@@ -284,7 +286,7 @@ class TestTheDatabaseGoesAway:
                     assert result == str(turn)
 
     async def test_a_connection_that_ends_as_soon_as_it_is_open_is_replaced(self, embedded_database: Database) -> None:
-        class Unlucky(connecting.Connector):
+        class Unlucky(connect.Connector):
             tries = 0
 
             async def connect(self) -> prepared.Connection:
@@ -302,7 +304,7 @@ class TestTheDatabaseGoesAway:
     async def test_a_new_connection_that_hangs_does_not_hold_up_the_others(self, embedded_database: Database) -> None:
         async with Proxy(embedded_database.server.port) as proxy:
             dsn = proxy.dsn(embedded_database.dsn)
-            async with serving(embedded_database, pool_size=2, connector=connecting.Connector(dsn, PATIENCE)) as calls:
+            async with serving(embedded_database, pool_size=2, connector=connect.Connector(dsn, PATIENCE)) as calls:
                 await until(lambda: full(calls, 2))
                 proxy.delay()
                 dialled = proxy.dialled
@@ -441,8 +443,8 @@ class TestTime:
     ) -> None:
         """What took one connection has often taken all of them: not each call has to find that out by waiting."""
         monkeypatch.setattr(database, "_GRACE", 0.2)
-        monkeypatch.setattr(supply, "PATIENCE", 0.2)
-        monkeypatch.setattr(probes, "_INTERVAL", 3600)
+        monkeypatch.setattr(pool_filler, "PATIENCE", 0.2)
+        monkeypatch.setattr(health, "_INTERVAL", 3600)
         async with serving(embedded_database, pool_size=3, timeout=0.3) as calls:
             await until(lambda: full(calls, 3))
             before = set(calls.made._pool.connections())

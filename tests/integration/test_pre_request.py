@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from pgrpc import embedded, inspection
-from pgrpc.core import errors
+from pgrpc.check import resolve
+from pgrpc.core.wire import errors
+from pgrpc.demo import embedded
 from tests import conftest
 from tests.integration import acting
 from tests.integration.acting import ADMIN, ANON, USER, somebody
@@ -128,7 +129,7 @@ async def test_any_name(made: conftest.Database) -> None:
     ],
 )
 async def test_what_it_cannot_be(made: conftest.Database, name: str, words: str) -> None:
-    with pytest.raises(inspection.Unfit) as caught:
+    with pytest.raises(resolve.ConfigMismatch) as caught:
         async with acting.acting(acting.configured(acting.login_dsn(made), FUNCTIONS, pre_request=name)):
             pass
     ((place, told),) = caught.value.faults

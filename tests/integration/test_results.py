@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import serving
 from tests.integration import calling
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from pgrpc import embedded
-from pgrpc.core import errors, identity, roles
+from pgrpc.core.functions import roles
+from pgrpc.core.identity import identity
+from pgrpc.core.wire import errors
+from pgrpc.demo import embedded
 from pgrpc.postgres import prologue
 from tests import conftest, pooler
 from tests.integration import acting

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pgrpc import embedded
-from pgrpc.core import pgtypes
+from pgrpc.core.functions import pgtypes
+from pgrpc.demo import embedded
 from tests.integration import calling, every_type
 
 # type -> (a value, what it comes back as)

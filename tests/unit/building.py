@@ -1,10 +1,11 @@
 """Owns what several unit tests build: types, routines and functions as the database would describe them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from pgrpc.core import catalog, channels, globs, identity, pgtypes, routines, schemas
+from pgrpc.core.functions import catalog, pgtypes, routines
+from pgrpc.core.identity import identity
+from pgrpc.core.validation import schemas
 
 CALLERS = frozenset(("app",))
 """The roles that calls may run as."""
@@ -66,18 +67,6 @@ def function(
 
 def functions(listed: Mapping[str, catalog.Function]) -> catalog.Catalog:
     return catalog.Catalog(listed, listed)
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One entry of the whitelist."""
-
-    name: str
-    payload: channels.Payload = "auto"
-    slow_consumer: channels.SlowConsumer = "close"
-    glob: globs.Syntax = "dots"
-    roles: frozenset[str] | None = None
-    authorize: str | None = None
 
 
 def somebody(role: str | None = None, expires: float | None = None, **claims: Any) -> identity.Identity:

@@ -7,9 +7,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pgrpc.core import channels, errors, hub, jsonrpc, protocol, session
+from pgrpc.core.channels import hub, rules
+from pgrpc.core.limits.settings import Limits
+from pgrpc.core.session import session
+from pgrpc.core.wire import errors, jsonrpc, rpc_methods
 from tests.unit import building
-from tests.unit.test_session import Limits
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "schemas" / "wire.schema.json").read_text(encoding="utf-8"))
 
@@ -44,7 +46,7 @@ def test_every_error(error: errors.RpcError) -> None:
 
 def test_results_batches_and_notifications() -> None:
     reply = jsonrpc.result('"a"', "null")
-    notices = (hub.gap(["people"], "lost"), protocol.ended(["people"], "not allowed"), protocol.expiring(60))
+    notices = (hub.gap(["people"], "lost"), rpc_methods.ended(["people"], "not allowed"), rpc_methods.expiring(60))
     for text in (reply, jsonrpc.batch([reply, reply]), *notices):
         assert fits(json.loads(text), "fromServer")
     event = jsonrpc.notification("people", '{"channel":"people","payload":{"pk":1}}')
@@ -67,6 +69,6 @@ def test_results_batches_and_notifications() -> None:
     ids=json.dumps,
 )
 def test_what_is_no_request_here_is_refused_there(message: Any) -> None:
-    client = session.Session(building.functions({}), channels.Channels([]), Limits())
+    client = session.Session(building.functions({}), rules.Channels([]), Limits())
     text = json.dumps(client.receive(json.dumps(message)), default=lambda effect: getattr(effect, "text", None))
     assert ("-32600" not in text) == fits(message, "fromClient")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests.acceptance.faults import ledger, world
 
 

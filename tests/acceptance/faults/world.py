@@ -23,7 +23,7 @@ from typing import Any
 
 import psycopg2
 
-from pgrpc import embedded
+from pgrpc.demo import embedded
 from tests import serving
 from tests.acceptance.faults.peer import Peer
 

@@ -1,0 +1,1 @@
+"""pg_eventserv (https://github.com/CrunchyData/pg_eventserv)."""

@@ -1,0 +1,89 @@
+"""postgresql2websocket: /{channel} relays, and takes SQL text: `select add(1, 2);` is answered by `{"add": 3}`.
+
+Owns the socket that does both, and how rows are sent. Must not know SQL (core/sqlsession does), nor the other dialects.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Iterator
+from typing import Any
+
+from pgrpc import config
+from pgrpc.compat.postgresql2websocket import sql_session
+from pgrpc.core.session import effects
+from pgrpc.core.wire import ws_frames
+from pgrpc.web import context, routing
+from pgrpc.web.sockets import relay, rpc_socket
+
+_SLICE = 64 * 1024
+"""Bytes of rows that are made in a row: then the others get their turn."""
+
+
+def routes(shared: context.Context, dialect: config.Postgresql2websocket) -> list[tuple[Any, ...]]:
+    path = routing.Upgrade(rf"{re.escape(shared.server.base_path)}([^/]+)")
+    return [(path, Channel, {"shared": shared})]
+
+
+class Channel(relay.ListenSocket):
+    make = sql_session.SqlSession
+    session: sql_session.SqlSession
+    verbatim = True
+
+    def initialize(self, shared: context.Context) -> None:
+        super().initialize(shared)
+        self._rows: Iterator[str] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    def refusal(self, words: str) -> str:
+        return "is not allowed"
+
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        pause = rpc_socket.SessionSocket.on_message(self, message)
+        return self._until_room(pause) if self.session.is_full else pause
+
+    async def _until_room(self, pause: Awaitable[None] | None) -> None:
+        """Who asks faster than answers come is not read from."""
+        if pause is not None:
+            await pause
+        if self.session.is_full:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+
+    def check_alive(self) -> bool:
+        if self._room is not None and not self._room.done():
+            self._alive = True  # its pongs are not read either
+        return super().check_alive()
+
+    def on_close(self) -> None:
+        super().on_close()
+        self._rows = None
+        self._make_room()
+
+    def _perform_one(self, effect: effects.Effect) -> None:
+        if isinstance(effect, effects.SendRows):
+            self._rows = effect.rows
+            self._send_rows()
+        else:
+            super()._perform_one(effect)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        if self._room is not None and not (self.session.is_full or self._room.done()):
+            self._room.set_result(None)
+
+    def _send_rows(self) -> None:
+        """A slice, and then the next one when the client has taken it."""
+        if self._ended is not None:
+            return
+        made = bytearray()
+        for row in self._rows or ():
+            made += ws_frames.text(row)
+            if len(made) >= _SLICE:
+                self.outbox.reply(bytes(made))
+                self.outbox.drained().add_done_callback(lambda _: self._send_rows())
+                return
+        if made:
+            self.outbox.reply(bytes(made))
+        if self._rows is not None:
+            self._rows = None
+            self._perform(self.session.sent())

@@ -1,0 +1,202 @@
+"""SQL text -> the one function call in it, or an error. The text is read, never run.
+
+Owns what a tree of sqlglot's may hold: only kinds of nodes that are named here, with nothing on them beyond the parts
+that are named here. What comes out is a name and plain values. Must not know which functions there are.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.tokenizer_core import TokenType
+
+from pgrpc.compat.postgresql2websocket import sql_grammar
+from pgrpc.core.wire import errors
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One call. method: the function's name as it is written, unquoted parts in lower case, joined by dots.
+
+    params: as in JSON-RPC; numbers int or Decimal, what was quoted is str. column: what PostgreSQL would call the
+    result. spread: `select * from`, so a composite result becomes columns.
+    """
+
+    method: str
+    params: list[Any] | dict[str, Any]
+    column: str
+    spread: bool
+
+
+def read(text: str) -> Query:
+    """Raises ParseError (not SQL, or not to be read) and InvalidRequest (SQL, but of another form)."""
+    try:
+        (statement,) = sql_grammar.parse(text)
+        return _query(statement)
+    except errors.RpcError:
+        raise
+    except Exception as error:  # any at all: what the parser makes of a text that is not SQL is not known
+        raise errors.ParseError("Parse error: this cannot be read as SQL") from error
+
+
+def _query(statement: Any) -> Query:
+    select = _node(statement, exp.Select, "the statement", "expressions", "from_")
+    if len(select.expressions) != 1:
+        sql_grammar.refuse("it selects more or less than one call")
+    (selected,) = select.expressions
+    source = select.args.get("from_")
+    if source is None:
+        names, call = _selected(selected)
+    else:
+        _node(selected, exp.Star, "what is selected")
+        names, call = _from(source)
+    method = [*map(_name, names), _name(call.this)]
+    return Query(".".join(method), _params(call.expressions), method[-1], source is not None)
+
+
+def _selected(selected: Any) -> tuple[list[Any], exp.Anonymous]:
+    """The schema, if there is one, and the call."""
+    schema = []
+    if isinstance(selected, exp.Dot):
+        dot = _node(selected, exp.Dot, "what is selected", "this", "expression")
+        schema = [dot.this]
+        selected = dot.expression
+    return schema, _node(selected, exp.Anonymous, "what is selected", "this", "expressions")
+
+
+def _from(source: Any) -> tuple[list[Any], exp.Anonymous]:
+    table = _node(
+        _node(source, exp.From, "what follows from", "this").this, exp.Table, "what follows from", "this", "db"
+    )
+    call = _node(table.this, exp.Anonymous, "what follows from", "this", "expressions")
+    return [table.args["db"]] if table.args.get("db") else [], call
+
+
+def _params(arguments: list[Any]) -> list[Any] | dict[str, Any]:
+    named = [argument for argument in arguments if isinstance(argument, exp.PropertyEQ)]
+    if not named:
+        return [_constant(argument) for argument in arguments]
+    if len(named) < len(arguments):
+        sql_grammar.refuse("either all arguments are given by name or none")
+    params: dict[str, Any] = {}
+    for argument in named:
+        name = _name(_node(argument, exp.PropertyEQ, "an argument", "this", "expression").this)
+        if name in params:
+            sql_grammar.refuse(f"the argument {name!r} is given twice")
+        params[name] = _constant(argument.expression)
+    return params
+
+
+def _constant(node: Any) -> Any:
+    match node:
+        case exp.Null():
+            _node(node, exp.Null, "null")
+            return None
+        case exp.Boolean():
+            return bool(_node(node, exp.Boolean, "a boolean", "this").this)
+        case exp.Literal():
+            text: str = _node(node, exp.Literal, "a constant", "this", "is_string").this
+            return text if node.args["is_string"] else _number(text)
+        case exp.ByteString() | exp.RawString():
+            return str(_node(node, type(node), "a string", "this").this)
+        case exp.Neg(this=exp.Literal() | exp.Cast()):
+            value = _constant(_node(node, exp.Neg, "a number", "this").this)
+            if type(value) is int:
+                return -value
+            if isinstance(value, Decimal):
+                return value.copy_negate()  # `-` would round it
+        case exp.Cast():
+            value = _constant(_node(node, exp.Cast, "a cast", "this", "to", "_type").this)
+            _check_cast(value, node.args["to"])
+            return value
+        case exp.Array():
+            return [_constant(item) for item in _node(node, exp.Array, "an array", "expressions").expressions]
+    sql_grammar.refuse("an argument is no constant")
+
+
+_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def _number(text: str) -> int | Decimal:
+    if not _NUMBER.fullmatch(text):
+        sql_grammar.refuse("a number is written in a way that is not taken here")
+    try:
+        return int(text) if text.isdigit() else Decimal(text)
+    except (ValueError, ArithmeticError):
+        sql_grammar.refuse("a number is out of range")
+
+
+def _check_cast(value: Any, to: Any) -> None:
+    """A cast is not performed: the constant goes on as it is, and the function's own types decide. So only to types
+    that keep what they are given, and a number only where it stays the number it is.
+    """
+    what = "the type of a cast"
+    if type(to) is exp.DataType and to.this is exp.DType.ARRAY and (value is None or isinstance(value, list)):
+        while to.this is exp.DType.ARRAY:
+            (to,) = _node(to, exp.DataType, what, "this", "expressions", "nested").expressions
+        values = list(_leaves(value))
+    else:
+        values = [value]
+    kind = TokenType[_node(to, exp.DataType, what, "this").this.value]
+    if kind not in sql_grammar.TYPES.values() or not all(kind in _keeping(each) for each in values):
+        sql_grammar.refuse("a cast would change its constant, or is to a type that is not taken here")
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+_WHOLE = {
+    TokenType.DATE: re.compile(r"[0-9-]+"),
+    TokenType.TIME: re.compile(r"[0-9:.]+"),
+    TokenType.TIMESTAMP: re.compile(r"[0-9-]+(?:[ T][0-9:.]+)?"),
+}
+"""Types that take a text with more in it than they keep: a date drops the time, the others the time zone."""
+
+
+def _keeping(value: Any) -> Collection[TokenType]:
+    """The types to which a cast leaves this constant what it is."""
+    match value:
+        case bool():
+            return sql_grammar.BOOLEANS.values()
+        case int():
+            return {*sql_grammar.INTEGERS.values(), *sql_grammar.FRACTIONS.values()}
+        case Decimal():
+            return sql_grammar.FRACTIONS.values()
+        case list():
+            return ()
+        case str():
+            losing = {kind for kind, whole in _WHOLE.items() if not whole.fullmatch(value)}
+            return {*sql_grammar.TYPES.values()} - losing
+    return sql_grammar.TYPES.values()
+
+
+def _name(node: Any) -> str:
+    """As PostgreSQL has it: quoted to the letter, else in lower case, of ASCII's letters only.
+
+    https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+    """
+    if isinstance(node, str):
+        return _folded(node)
+    identifier = _node(node, exp.Identifier, "a name", "this", "quoted")
+    return str(identifier.this) if identifier.args["quoted"] else _folded(identifier.this)
+
+
+def _folded(name: str) -> str:
+    return "".join(c.lower() if c.isascii() else c for c in name)
+
+
+def _node(node: Any, kind: Any, what: str, *known: str) -> Any:
+    """The node, if it is exactly of this kind and has nothing beyond these arguments."""
+    if type(node) is not kind:
+        sql_grammar.refuse(f"{what} is something else than that")
+    if extra := [name for name, value in node.args.items() if name not in known and value]:
+        sql_grammar.refuse(f"{what} has {extra[0].strip('_')!r} as well")
+    return node

@@ -1,0 +1,50 @@
+"""The result of a call, as JSON text -> its rows as SQL would show them, each one JSON object.
+
+Owns which columns `select f(...)` and `select * from f(...)` have. Nothing is converted: values are cut out of the
+text that PostgreSQL wrote. Must not know how the call was asked for, nor how it is sent.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from pgrpc.core.functions import pgtypes, routines
+from pgrpc.core.wire import jsontext
+
+
+def rows(routine: routines.Routine, text: str, column: str, spread: bool) -> Iterator[str]:
+    """Each row as `{"add": 3}`. column: the name of the result where it is one column. spread: `select * from`.
+
+    Raises RecursionError where the result is nested too deep.
+    """
+    outputs = routine.outputs
+    values: Iterable[str] = jsontext.elements(text) if routine.returns_set else (text,)
+    of = routine.returns
+    if len(outputs) == 1:  # what SQL has for it is the bare value; alone in FROM it has the argument's own name
+        (output,) = outputs
+        of = output.type
+        if output.mode == "table":
+            values = (jsontext.member(value, output.name) for value in values)
+        if spread and not output.name.startswith("$"):
+            column = output.name
+    columns = _columns(routine, of) if spread else None
+    for value in values:
+        if columns is None or (value == "null" and not columns):
+            yield _object([(jsontext.dump(column), value)])
+        elif value == "null":
+            yield _object((jsontext.dump(name), "null") for name in columns)
+        else:
+            yield _object(jsontext.members(value))
+
+
+def _columns(routine: routines.Routine, of: pgtypes.Type) -> list[str] | None:
+    """Of a row: [] where they are known only once it is there; None where the result is no row."""
+    if len(routine.outputs) > 1:
+        return [output.name for output in routine.outputs]
+    while of.kind == "domain" and of.of is not None:
+        of = of.of
+    if of.kind == "composite":
+        return [attribute.name for attribute in of.attributes]
+    return [] if of.name == "record" else None
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f"{name}: {value}" for name, value in members) + "}"

@@ -1,0 +1,1 @@
+"""psqlisten2websocket."""

@@ -1,0 +1,1 @@
+"""Where a request comes from: proxies in between, origins, host names."""

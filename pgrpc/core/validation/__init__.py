@@ -1,0 +1,1 @@
+"""JSON Schema: exact numbers, bounded work, faults in words."""

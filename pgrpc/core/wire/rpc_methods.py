@@ -1,0 +1,69 @@
+"""The methods of the protocol's own, `rpc.*` and `$/*`: what their params must be, and what the server says by them.
+
+Owns the shape of these params, in both directions. Must not know what any of these methods does.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pgrpc.core.wire import errors, jsonrpc, jsontext
+
+Params = list[Any] | dict[str, Any]
+
+
+def names(params: Params) -> list[str]:
+    """The channels of rpc.on and rpc.off: ["a", "b"] or {"channels": ["a", "b"]}. Raises InvalidParams."""
+    at = ""
+    found: Any = params
+    if isinstance(params, dict):
+        at = "/channels"
+        found = _only(params, "channels")
+    if not isinstance(found, list):
+        raise errors.InvalidParams([errors.Fault(at, "type", "must be array")])
+    faults = [
+        errors.Fault(f"{at}/{i}", "type", "must be string") for i, name in enumerate(found) if not isinstance(name, str)
+    ]
+    if faults:
+        raise errors.InvalidParams(faults)
+    return found
+
+
+def token(params: Params) -> str:
+    """The token of rpc.login: {"token": "..."} or ["..."]. Raises InvalidParams."""
+    at = "/token"
+    if isinstance(params, list):
+        if len(params) != 1:
+            raise errors.InvalidParams([errors.Fault("", "maxItems", "must be the token alone")])
+        at, params = "/0", {"token": params[0]}
+    found = _only(params, "token")
+    if not isinstance(found, str):
+        raise errors.InvalidParams([errors.Fault(at, "type", "must be string")])
+    return found
+
+
+def identifier(params: Params) -> Any:
+    """The id of $/cancelRequest. Raises InvalidParams."""
+    if not isinstance(params, dict) or "id" not in params:
+        raise errors.InvalidParams([errors.Fault("/id", "required", "is missing")])
+    return params["id"]
+
+
+def ended(names: Sequence[str], reason: str) -> str:
+    """The notification that a client does not hear these channels any more."""
+    return jsonrpc.notification("rpc.ended", jsontext.dump({"channels": list(names), "reason": reason}))
+
+
+def expiring(seconds: int) -> str:
+    """The notification that a client's identity ends soon."""
+    return jsonrpc.notification("rpc.expiring", jsontext.dump({"expires_in": seconds}))
+
+
+def _only(params: dict[str, Any], name: str) -> Any:
+    if name not in params:
+        raise errors.InvalidParams([errors.Fault(f"/{name}", "required", "is missing")])
+    unknown = [other for other in params if other != name]
+    if unknown:
+        raise errors.InvalidParams(
+            [errors.Fault(errors.pointer([n]), "additionalProperties", "is not expected here") for n in unknown]
+        )
+    return params[name]

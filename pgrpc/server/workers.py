@@ -1,0 +1,308 @@
+"""`server.workers: N`: several processes on one address, and the parent that starts, replaces and stops them.
+
+Owns the workers' lives and the signals. Must not know how anything is served: each worker is app.run(). The parent has
+no event loop and no thread, so that it can fork at any time; it waits in one place, for signals and for its workers.
+
+It keeps every listening socket open. A worker's socket outlives it: who connects meanwhile waits for the next one, or,
+where that does not come soon, is served by the other workers.
+
+The parent tells its workers to stop by SIGUSR1, and they ignore the usual signals: a terminal, and systemd, send those
+to all processes at once, and the parent's word would then be each worker's second signal. SIGHUP is handed on.
+"""
+
+import contextlib
+import functools
+import gc
+import json
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NoReturn
+
+import pgrpc.config as configuration
+from pgrpc import observe
+from pgrpc.postgres import backoff
+from pgrpc.server import admin, app, shared_memory, signals
+from pgrpc.web import ports
+
+STOP = signal.SIGUSR1
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_PROMPT = 0.2
+"""Seconds: where it takes longer until a worker is started again, no connection is to wait for it."""
+
+_PATIENCE = 25.0
+"""Seconds that the workers have to end, which bound themselves to less."""
+
+_IMPATIENCE = 5.0
+"""The same after a second signal."""
+
+
+def run(
+    config: configuration.Config,
+    *,
+    stop_on: Collection[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    on_serving: Callable[[str], None] = lambda url: None,
+    observer: observe.Observer = observe.log,
+) -> int:
+    """What app.run does, by as many processes as `server.workers` says; one of them is this one alone."""
+    if config.server.workers == 1:
+        return app.run(config, stop_on=stop_on, on_serving=on_serving, observer=observer)
+    with _wakened_by({*stop_on, signal.SIGHUP}) as wakeup:
+        parent = _Parent(config, wakeup, stop_on, on_serving, observer)
+        try:
+            return parent.run()
+        finally:
+            parent.close()
+
+
+class _Worker:
+    def __init__(self, number: int, sockets: ports.Sockets) -> None:
+        self.number = number
+        self.sockets = sockets
+        self.pid = 0
+        """0 while there is none."""
+        self.reports = -1
+        """The end of a pipe: JSON lines, until the worker is dead."""
+        self.heard = b""
+        self.faults: list[str] = []
+        """What it found wrong with the configuration."""
+        self.told: list[str] = []
+        """The faults that the operator knows of."""
+        self.began = 0.0
+        self.due: float | None = None
+        """When it is started again."""
+        self.backoff = backoff.Backoff()
+
+
+class _Parent:
+    def __init__(
+        self,
+        config: configuration.Config,
+        wakeup: tuple[int, int],
+        stop_on: Collection[signal.Signals],
+        on_serving: Callable[[str], None],
+        observer: observe.Observer,
+    ) -> None:
+        self._config = config
+        self._wakeup = wakeup
+        self._stop_on = stop_on
+        self._on_serving = on_serving
+        self._observe = observer
+        bound = app.bind(config.server, config.server.workers)
+        self._workers = [_Worker(number, sockets) for number, sockets in enumerate(bound)]
+        self._counts = shared_memory.Counts(len(self._workers))
+        self._rates = shared_memory.Rates()
+        self._states = shared_memory.States(len(self._workers))
+        self._life = os.pipe()
+        """Nothing is written to it: it ends for the workers when the parent is no more."""
+        self._serving = False
+        self._deadline: float | None = None
+        """By when all must have ended; None while they are to serve."""
+        self._status = 0
+
+    def run(self) -> int:
+        """The exit status: 0, or the worst of the workers'. Raises config.Invalid where the first worker does."""
+        gc.collect()
+        gc.freeze()  # collecting would write to pages that all could share
+        self._start(self._workers[0])  # the others when it serves: what is wrong for all is told once
+        while self._deadline is None or self._alive():
+            self._wait()
+        return self._status
+
+    def close(self) -> None:
+        self._close_sockets()
+        self._counts.close()
+        for end in self._life:
+            os.close(end)
+
+    def _close_sockets(self) -> None:
+        for worker in self._workers:
+            for each in worker.sockets:
+                each.close()
+
+    def _alive(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.pid]
+
+    def _wait(self) -> None:
+        """For whatever comes next, and do what it asks for."""
+        times = [when for when in (self._deadline, *(worker.due for worker in self._workers)) if when is not None]
+        left = max(0.0, min(times) - time.monotonic()) if times else None
+        reports = {worker.reports: worker for worker in self._alive()}
+        ready, _, _ = select.select([self._wakeup[0], *reports], [], [], left)
+        if self._wakeup[0] in ready:
+            for number in map(signal.Signals, os.read(self._wakeup[0], 16)):
+                (self._stop if number in self._stop_on else self._signal)(number)
+        for end in reports.keys() & ready:
+            self._hear(reports[end])
+        now = time.monotonic()
+        for worker in self._workers:
+            if worker.due is not None and worker.due <= now:
+                self._start(worker)
+        if self._deadline is not None and self._deadline <= now:
+            self._deadline = now + _IMPATIENCE
+            for worker in self._alive():
+                self._observe(observe.WorkerEnded(worker.number, f"process {worker.pid} does not end, and is killed"))
+            self._signal(signal.SIGKILL)
+
+    def _stop(self, number: signal.Signals) -> None:
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + _PATIENCE
+            self._observe(observe.Stopping(f"{number.name} received; calls in flight may end"))
+            self._close_sockets()  # they would go on taking connections, which nobody would ever accept
+            for worker in self._workers:
+                worker.due = None
+        else:
+            self._deadline = min(self._deadline, now + _IMPATIENCE)
+        self._signal(STOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for worker in self._alive():
+            os.kill(worker.pid, number)
+
+    def _start(self, worker: _Worker) -> None:
+        worker.due = None
+        worker.heard = b""
+        worker.faults = []
+        worker.began = time.monotonic()
+        worker.reports, report = os.pipe()
+        try:
+            with signals.blocked():
+                worker.pid = os.fork()
+                if worker.pid == 0:
+                    self._become(worker, report)
+        except OSError as error:
+            os.close(worker.reports)
+            self._replace(worker, f"cannot be started: {error.strerror}")
+        finally:
+            os.close(report)
+
+    def _hear(self, worker: _Worker) -> None:
+        data = os.read(worker.reports, 65536)
+        if not data:
+            self._ended(worker)
+            return
+        *lines, worker.heard = (worker.heard + data).split(b"\n")
+        for report in map(json.loads, lines):
+            worker.faults = report.get("faults", [])
+            if "serving" in report:
+                self._serves(worker, report["serving"])
+
+    def _serves(self, worker: _Worker, url: str) -> None:
+        worker.told = []
+        self._observe(observe.WorkerServing(worker.number, worker.pid))
+        if not self._serving and self._deadline is None:
+            self._serving = True
+            self._observe(observe.Serving(url))
+            self._on_serving(url)
+            for other in self._workers[1:]:
+                self._start(other)
+
+    def _ended(self, worker: _Worker) -> None:
+        pid, worker.pid = worker.pid, 0
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(worker.reports)
+        self._counts.wipe(worker.number)
+        self._states.wipe(worker.number)
+        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"has ended with status {status}"
+        reason = f"process {pid} {how}"
+        if self._deadline is None and self._serving:
+            self._replace(worker, reason)
+        elif worker.faults and not self._serving:
+            raise configuration.Invalid(worker.faults)
+        elif self._deadline is None or status not in (0, -STOP):
+            self._deadline = self._deadline or time.monotonic()
+            self._status = max(self._status, status if status > 0 else app.CRASHED)
+            self._observe(observe.WorkerEnded(worker.number, reason))
+
+    def _replace(self, worker: _Worker, reason: str) -> None:
+        now = time.monotonic()
+        if now - worker.began > backoff.CAP:
+            worker.backoff.reset()
+        wait = worker.backoff.next()
+        worker.due = now + wait
+        if wait > _PROMPT:
+            ports.pause(worker.sockets)
+        if not worker.faults or worker.faults != worker.told:
+            worker.told = worker.faults
+            self._observe(observe.WorkerEnded(worker.number, reason, wait, worker.faults))
+
+    def _become(self, worker: _Worker, report: int) -> NoReturn:
+        """In the new process: serve, and end it. Nothing of the parent's runs here after that."""
+        status = app.CRASHED
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in _IGNORED:
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _IGNORED)
+            for other in self._workers:
+                if other is not worker:
+                    for each in other.sockets:
+                        each.close()
+            for end in (*self._wakeup, self._life[1], worker.reports, *(other.reports for other in self._alive())):
+                os.close(end)
+            threading.Thread(target=_end_with_parent, args=(self._life[0], self._observe), daemon=True).start()
+            status = self._serve(worker.number, worker.sockets, report)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            with contextlib.suppress(Exception):
+                logging.shutdown()
+                sys.stderr.flush()
+            os._exit(status)
+
+    def _serve(self, number: int, sockets: ports.Sockets, report: int) -> int:
+        def tell(**what: Any) -> None:
+            with contextlib.suppress(BrokenPipeError), open(report, "w", encoding="utf-8", closefd=False) as pipe:
+                pipe.write(json.dumps(what) + "\n")
+
+        # What is the same of all of them is told once: when they begin, or by one.
+        told = (observe.Serving,) if number == 0 and not self._serving else (observe.Serving, observe.Doubtful)
+
+        def observed(observation: observe.Observation) -> None:
+            if not isinstance(observation, told):
+                self._observe(observation)
+
+        self._counts.use(number)
+        config = admin.renewed(self._config, os.environ) if self._serving else self._config
+        state = functools.partial(self._states.tell, number)
+        share = app.Share(sockets, self._counts, self._rates, state, self._states.unready)
+        try:
+            return app.run(
+                config, stop_on=(STOP,), on_serving=lambda url: tell(serving=url), observer=observed, share=share
+            )
+        except configuration.Invalid as error:
+            tell(faults=error.faults)
+            return os.EX_CONFIG
+
+
+def _end_with_parent(life: int, observer: observe.Observer) -> None:
+    """For a thread of a worker."""
+    os.read(life, 1)
+    observer(observe.ParentEnded())
+    os.kill(os.getpid(), STOP)
+    time.sleep(_PATIENCE)
+    os._exit(app.CRASHED)
+
+
+@contextlib.contextmanager
+def _wakened_by(numbers: Collection[signal.Signals]) -> Iterator[tuple[int, int]]:
+    """The ends of a pipe to which the numbers of these signals come: see signal.set_wakeup_fd."""
+    ends = os.pipe()
+    os.set_blocking(ends[1], False)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    wakeup_before = signal.set_wakeup_fd(ends[1])
+    try:
+        yield ends
+    finally:
+        signal.set_wakeup_fd(wakeup_before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for end in ends:
+            os.close(end)

@@ -1,0 +1,1 @@
+"""WebSockets: frames in and out, what waits to be sent, what a session asks for."""
