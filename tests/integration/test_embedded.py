@@ -30,7 +30,7 @@ FAST = {"fsync": "off"}
 OWNER = f"""
 import json, os, sys, threading, time
 from pathlib import Path
-from pgrpc import embedded, process
+from pgrpc.demo import embedded, process
 data, binaries, how = sys.argv[1:]
 if how == "nobody":
     os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
