@@ -6,11 +6,10 @@ Owns what is asked of whom: the database, the listener's connection, the keys. M
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pgrpc.config as configuration
 from pgrpc.check import factories, resolve
-from pgrpc.core.channels import hub
 from pgrpc.postgres import connect, listener
 from pgrpc.web import http_client
 
@@ -47,10 +46,9 @@ def check(config: configuration.Config) -> Report:
         except resolve.ConfigMismatch as error:
             faults.extend(error.faults)
             warnings.extend(error.warnings)
-        heard: Any = hub.Hub(lambda name: None, lambda name: None)
         key = "listen_dsn" if config.database.listen_dsn else "dsn"
         try:
-            await listener.Listener(for_events, lambda observation: None, heard).check()
+            await listener.Listener(for_events, lambda observation: None).check()
         except listener.Unusable as error:
             faults.append((("database", key), f"no events would be heard: {error}"))
         except connect.CannotConnect as error:

@@ -215,7 +215,7 @@ class _Builder:
     def _check_broadcast(self, dialect: model.Psqlisten2websocket | None, listed: tuple[model.Channel, ...]) -> None:
         if dialect is None or not self._faults.sound("channels"):
             return
-        rule = rules.Channels(listed).rule(dialect.channel, identity.NOBODY, verbatim=True)
+        rule = rules.RawChannels(listed).rule(dialect.channel, identity.NOBODY)
         if isinstance(rule, rules.Refusal) or rule.authorize is not None:
             words = "this channel is not listed below channels, or not for everyone: list it there, or name another"
             self._faults.tell(("dialects", "psqlisten2websocket", "channel"), words)

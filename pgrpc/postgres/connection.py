@@ -15,6 +15,8 @@ import aiopg
 import psycopg2
 import psycopg2.extensions
 
+from pgrpc.core.channels.notification import Notification
+
 Rows = list[tuple[str | None, ...]]
 """Values as PostgreSQL writes them: nothing is made a Python number, date or list on its way through."""
 
@@ -43,7 +45,7 @@ class Connection(aiopg.Connection):
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed_by: psycopg2.Error | None = None
         self.on_closed: Callable[[psycopg2.Error], None] | None = None
-        self.on_notified: Callable[[list[tuple[str, str]]], None] | None = None
+        self.on_notified: Callable[[list[Notification]], None] | None = None
         self._done: Done | None = None
         self._cursor: Any = None
         self._pending: select.poll | None = None  # what tells whether the socket has something
@@ -208,7 +210,7 @@ class Connection(aiopg.Connection):
     def _notified(self) -> None:
         notifies = self._conn.notifies
         if notifies:
-            batch = [(notify.channel, notify.payload) for notify in notifies]
+            batch = [Notification(notify.channel, notify.payload) for notify in notifies]
             notifies.clear()
             if self.on_notified is not None:
                 self.on_notified(batch)

@@ -17,6 +17,7 @@ from typing import Protocol
 import psycopg2
 
 from pgrpc import observe
+from pgrpc.core.channels.notification import Notification
 from pgrpc.postgres import backoff, connect, connection, sqlstate
 
 _AT_ONCE = 200
@@ -32,10 +33,19 @@ SELF_TEST = 5.0
 class Sink(Protocol):
     """Who is told."""
 
-    def listening(self, names: Sequence[str], gap: str | None = None) -> None: ...
-    def refused(self, name: str, reason: str) -> None: ...
-    def lost(self, reason: str) -> None: ...
-    def publish(self, batch: list[tuple[str, str]]) -> None: ...
+    def listen_active(self, names: Sequence[str], gap: str | None = None) -> None: ...
+    def listen_refused(self, name: str, reason: str) -> None: ...
+    def listen_lost(self, reason: str) -> None: ...
+    def publish(self, batch: list[Notification]) -> None: ...
+
+
+class _Nobody:
+    """Until a sink is set."""
+
+    def listen_active(self, names: Sequence[str], gap: str | None = None) -> None: ...
+    def listen_refused(self, name: str, reason: str) -> None: ...
+    def listen_lost(self, reason: str) -> None: ...
+    def publish(self, batch: list[Notification]) -> None: ...
 
 
 class Unusable(Exception):
@@ -43,20 +53,22 @@ class Unusable(Exception):
 
 
 class Listener:
-    """probe_interval: seconds between two round trips through NOTIFY. always: channels wanted from the start."""
+    """sink: who is told; set before `run`. probe_interval: seconds between two round trips through NOTIFY.
+
+    always: channels wanted from the start.
+    """
 
     def __init__(
         self,
         connector: connect.Connector,
         observer: observe.Observer,
-        sink: Sink,
         *,
         probe_interval: float = 10.0,
         always: Iterable[str] = (),
     ) -> None:
         self._connector = connector
         self._observe = observer
-        self._sink = sink
+        self.sink: Sink = _Nobody()
         self._probe_interval = probe_interval
         # Nobody else can know the name, so nobody else's NOTIFY can be taken for ours.
         self._probe_channel = f"pgrpc.{secrets.token_hex(12)}"
@@ -65,7 +77,7 @@ class Listener:
         self._wanted = set(always)
         self._heard: set[str] = set()  # by PostgreSQL, on this connection
         self._changed: dict[str, None] = {}
-        self._owed: set[str] = set()  # heard before the connection was lost, and not yet again
+        self._pending_relisten: set[str] = set()  # heard before the connection was lost, and not yet again
         self._conn: connection.Connection | None = None
         self._gap: str | None = None
         self._at_once = _AT_ONCE
@@ -80,7 +92,7 @@ class Listener:
     def listen(self, name: str) -> None:
         """Have LISTEN take effect; the sink is told when it has, or at once where it cannot."""
         if self._conn is None:
-            self._sink.refused(name, "unavailable: the database is away; try again")
+            self.sink.listen_refused(name, "unavailable: the database is away; try again")
             return
         self._wanted.add(name)
         self._changed[name] = None
@@ -198,8 +210,8 @@ class Listener:
         self._gap = gap
         self._heard.clear()
         self._changed = dict.fromkeys(self._wanted)
-        self._owed = set(self._wanted)
-        if self._owed:
+        self._pending_relisten = set(self._wanted)
+        if self._pending_relisten:
             self.down = "connected, but not every channel is heard yet"
         else:
             self._came_up()
@@ -218,7 +230,7 @@ class Listener:
         self.down = reason
         if self._conn is not None:
             self._conn = None
-            self._sink.lost("unavailable: the connection to the database was lost; try again")
+            self.sink.listen_lost("unavailable: the connection to the database was lost; try again")
 
     def _reconcile(self) -> None:
         """Send the next message that brings what PostgreSQL knows nearer to what is wanted, if none is on its way."""
@@ -247,7 +259,7 @@ class Listener:
         else:
             self._at_once = _AT_ONCE
         if heard_already:
-            self._sink.listening(heard_already)
+            self.sink.listen_active(heard_already)
 
     def _send(self, conn: connection.Connection, sql: str, listen: list[str], unlisten: list[str]) -> None:
         def done(outcome: connection.Outcome) -> None:
@@ -267,13 +279,13 @@ class Listener:
     def _took_effect(self, listen: list[str], unlisten: list[str]) -> None:
         self._heard.difference_update(unlisten)
         self._heard.update(listen)
-        if self._owed:
-            self._owed.difference_update((*listen, *unlisten))
-            if self._owed.isdisjoint(self._wanted):
-                self._owed.clear()
+        if self._pending_relisten:
+            self._pending_relisten.difference_update((*listen, *unlisten))
+            if self._pending_relisten.isdisjoint(self._wanted):
+                self._pending_relisten.clear()
                 self._came_up()
         if listen:
-            self._sink.listening(listen, self._gap)
+            self.sink.listen_active(listen, self._gap)
 
     def _failed(
         self, conn: connection.Connection, error: psycopg2.Error, listen: list[str], unlisten: list[str]
@@ -285,21 +297,21 @@ class Listener:
             return
         for name in listen:
             reason = sqlstate.message(error)
-            if name in self._owed and name in self._wanted:
+            if name in self._pending_relisten and name in self._wanted:
                 # Its subscribers believe that they hear it: begin anew, until they do.
                 conn.drop(error)
                 return
             self._observe(observe.ListenRefused(name, reason))
             self._wanted.discard(name)
-            self._sink.refused(name, f"the database refused: {reason}")
+            self.sink.listen_refused(name, f"the database refused: {reason}")
 
-    def _notified(self, batch: list[tuple[str, str]]) -> None:
+    def _notified(self, batch: list[Notification]) -> None:
         self._arrived = True
-        if any(channel == self._probe_channel for channel, _ in batch):
+        if any(notification.channel == self._probe_channel for notification in batch):
             self._probe_seen.set()
-            batch = [notification for notification in batch if notification[0] != self._probe_channel]
+            batch = [notification for notification in batch if notification.channel != self._probe_channel]
         if batch:
-            self._sink.publish(batch)
+            self.sink.publish(batch)
 
 
 def _quote(identifier: str) -> str:

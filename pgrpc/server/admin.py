@@ -1,6 +1,6 @@
-"""What an operator can have done to a server that runs: keys and certificate read again, a subject's sockets ended.
+"""What an operator can do to a running server: reload keys and certificate, disconnect a subject.
 
-Owns the carrying out of orders, whether they come by a signal or on the control channel. Must not know how they come.
+Owns the execution of commands, whether they come by a signal or on the control channel. Must not know how they come.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pgrpc.auth import authenticator as authenticating
 
 
-def renewed(config: configuration.Config, environ: Mapping[str, str]) -> configuration.Config:
+def with_current_keys(config: configuration.Config, environ: Mapping[str, str]) -> configuration.Config:
     """With the keys that its file names now; with those of before, where these cannot be used."""
     with contextlib.suppress(configuration.Invalid):
         if config.auth is not None:
@@ -26,7 +26,7 @@ def renewed(config: configuration.Config, environ: Mapping[str, str]) -> configu
     return config
 
 
-class Administration:
+class Admin:
     """load: the configuration as its file is now. Raises config.Invalid."""
 
     def __init__(
@@ -42,21 +42,25 @@ class Administration:
         self._observe = observer
         self._reload = asyncio.Event()
 
-    def order(self, order: admin_channel.Order) -> None:
-        match order:
-            case admin_channel.End(subject):
-                self._observe(observe.Ended(self._web.end(subject)))
+    def execute(self, command: admin_channel.Command) -> None:
+        match command:
+            case admin_channel.Disconnect(subject):
+                self._observe(observe.Disconnected(self._web.disconnect(subject)))
             case admin_channel.Reload():
-                self._reload.set()
-            case admin_channel.Unclear(reason):
-                self._observe(observe.OrderUnclear(reason))
-            case admin_channel.Missed():
-                self._observe(observe.OrdersMissed())
+                self.reload()
+            case admin_channel.BadCommand(reason):
+                self._observe(observe.BadCommand(reason))
+            case admin_channel.CommandsMissed():
+                self._observe(observe.CommandsMissed())
             case _:
-                assert_never(order)
+                assert_never(command)
+
+    def reload(self) -> None:
+        """Read keys and certificate again, soon: `run` does it."""
+        self._reload.set()
 
     async def run(self) -> None:
-        """Read again what is to be read again, once however often it was ordered meanwhile; for ever."""
+        """Reload, once however often it was asked for meanwhile; for ever."""
         while True:
             await self._reload.wait()
             self._reload.clear()
@@ -77,7 +81,7 @@ class Administration:
         try:
             auth = (await asyncio.to_thread(self._load)).auth
             if auth is None:
-                raise keys.BadKey("is no longer in the file: start the server anew")
+                raise keys.BadKey("is no longer in the file: restart the server")
             await authenticator.reload(auth)
         except configuration.Invalid as error:
             self._observe(observe.NotReloaded("the keys", str(error)))

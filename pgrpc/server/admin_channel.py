@@ -1,18 +1,19 @@
-"""What an operator orders by NOTIFY on the control channel.
+"""Commands of an operator, by NOTIFY on the control channel.
 
-Owns the words of an order, and that the control channel's notifications are no events. Must not know how an order is
-carried out.
+Owns how a command is written, and that the control channel's notifications are no events. Must not know how a command
+is executed.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pgrpc.core.channels.notification import Notification
 from pgrpc.core.wire import jsontext
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Disconnect:
     """`{"end": {"sub": "ann"}}`: close every socket of this subject."""
 
     subject: str
@@ -24,67 +25,67 @@ class Reload:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
-    """What is no order; why, in words that tell nothing of it."""
+class BadCommand:
+    """What is no command; reason: why, in words that show nothing of it."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
-    """The channel was not heard for a while: orders may have been given meanwhile."""
+class CommandsMissed:
+    """Notifications of the channel may have been lost, and commands with them."""
 
 
-Order = End | Reload | Unclear | Missed
+Command = Disconnect | Reload | BadCommand | CommandsMissed
 
 
-def read(payload: str) -> Order:
-    """The order that a notification gives. Subjects are compared as text, as the claim `sub` is."""
+def read(payload: str) -> Command:
+    """The command in a payload. Subjects are compared as text, as the claim `sub` is."""
     try:
         found = jsontext.parse(payload)
     except ValueError:
-        return Unclear("it is not JSON")
+        return BadCommand("it is not JSON")
     match found:
         case {"end": {"sub": str(subject), **more}, **others} if not (more or others):
-            return End(subject)
+            return Disconnect(subject)
         case {"reload": "keys", **others} if not others:
             return Reload()
-    return Unclear('it is neither {"end": {"sub": "..."}} nor {"reload": "keys"}')
+    return BadCommand('it is neither {"end": {"sub": "..."}} nor {"reload": "keys"}')
 
 
 class Sink(Protocol):
-    """Who hears everything else; as the listener wants it."""
+    """Who gets everything else; as the listener wants it."""
 
-    def listening(self, names: Sequence[str], gap: str | None = None) -> None: ...
-    def refused(self, name: str, reason: str) -> None: ...
-    def lost(self, reason: str) -> None: ...
-    def publish(self, batch: list[tuple[str, str]]) -> Any: ...
+    def listen_active(self, names: Sequence[str], gap: str | None = None) -> None: ...
+    def listen_refused(self, name: str, reason: str) -> None: ...
+    def listen_lost(self, reason: str) -> None: ...
+    def publish(self, batch: list[Notification]) -> Any: ...
 
 
-class Control:
-    """Stands between the listener and the events: takes out what comes on `channel`, each as an order."""
+class AdminChannel:
+    """Stands between the listener and the events: takes out what comes on `channel`, each as a command."""
 
-    def __init__(self, channel: str, events: Sink, ordered: Callable[[Order], None]) -> None:
+    def __init__(self, channel: str, events: Sink, execute: Callable[[Command], None]) -> None:
         self._channel = channel
         self._events = events
-        self._ordered = ordered
+        self._execute = execute
 
-    def listening(self, names: Sequence[str], gap: str | None = None) -> None:
+    def listen_active(self, names: Sequence[str], gap: str | None = None) -> None:
         if gap is not None and self._channel in names:
-            self._ordered(Missed())
-        self._events.listening(names, gap)
+            self._execute(CommandsMissed())
+        self._events.listen_active(names, gap)
 
-    def refused(self, name: str, reason: str) -> None:
-        self._events.refused(name, reason)
+    def listen_refused(self, name: str, reason: str) -> None:
+        self._events.listen_refused(name, reason)
 
-    def lost(self, reason: str) -> None:
-        self._events.lost(reason)
+    def listen_lost(self, reason: str) -> None:
+        self._events.listen_lost(reason)
 
-    def publish(self, batch: list[tuple[str, str]]) -> None:
-        events = [each for each in batch if each[0] != self._channel]
+    def publish(self, batch: list[Notification]) -> None:
+        events = [each for each in batch if each.channel != self._channel]
         if len(events) < len(batch):
-            for name, payload in batch:
-                if name == self._channel:
-                    self._ordered(read(payload))
+            for notification in batch:
+                if notification.channel == self._channel:
+                    self._execute(read(notification.payload))
         if events:
             self._events.publish(events)

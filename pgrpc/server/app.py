@@ -1,39 +1,36 @@
-"""The composition root: builds the parts, wires them with plain callables, supervises, stops.
+"""The server of a configuration: `build` makes its parts and wires them with plain callables, the supervisor runs them.
 
-Owns the order in which things begin and end. Must not know how any of them works.
+Owns which part gets what. Must not know how any of them works.
 """
 
 import asyncio
 import contextlib
-import gc
 import os
 import resource
 import signal
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pgrpc.config as configuration
-from pgrpc import observe, tls
+from pgrpc import logs, observe, tls
 from pgrpc.check import factories, resolve
 from pgrpc.compat import registry
 from pgrpc.core.channels import hub, rules
 from pgrpc.core.functions import catalog
 from pgrpc.core.identity import identity
 from pgrpc.core.limits import counts, ratelimit
-from pgrpc.postgres import backoff, connect, database, listener
-from pgrpc.server import admin, admin_channel, event_loop, malloc
-from pgrpc.web import context, ports, server
+from pgrpc.postgres import connect, database, listener
+from pgrpc.server import admin, admin_channel, catalog_reader, event_loop, malloc, readiness, supervisor
+from pgrpc.web import admission, context, ports, server
 
-CRASHED = 70  # EX_SOFTWARE
+if TYPE_CHECKING:
+    from pgrpc.auth import authenticator as authenticating
+
 CANNOT_BIND = 71  # EX_OSERR
 
-_PATIENCE = 10.0
-"""Seconds that calls in flight, and then sockets, have to end when stopping."""
-
-
-_TELL = 0.25
-"""Seconds between two times that one of several workers tells the others what is not ready in it."""
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class CannotServe(Exception):
@@ -48,8 +45,8 @@ class Share:
     """On which it listens."""
     counts: counts.Counts
     rates: ratelimit.Buckets
-    tell: Callable[[Mapping[str, str]], None]
-    """What is not ready here: {"database": "..."}."""
+    report: Callable[[Mapping[str, str]], None]
+    """Takes what is not ready here: {"database": "..."}."""
     unready: Callable[[], Mapping[str, Any]]
     """What is not ready in any of them."""
 
@@ -57,22 +54,34 @@ class Share:
 def run(
     config: configuration.Config,
     *,
-    stop_on: Collection[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    stop_on: Collection[signal.Signals] = _STOP_SIGNALS,
     on_serving: Callable[[str], None] = lambda url: None,
-    observer: observe.Observer = observe.log,
+    observer: observe.Observer = logs.log,
     share: Share | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> int:
     """Serve until a signal of `stop_on`; the exit status. A second signal ends at once. SIGHUP, where it is not one of
-    them, has keys and certificate read again, by the file that `config` is of, with `environ`.
+    them, reads keys and certificate again, from the file that `config` is of, with `environ`.
 
     on_serving: called with the URL once connections are accepted. share: where this is one of several workers.
-    Raises config.Invalid where file and database do not fit, CannotServe where the address cannot be had.
+    Raises config.Invalid where file and database do not match, CannotServe where the address cannot be bound.
     """
     _raise_limit_of_descriptors()
     malloc.keep_freed()
     with asyncio.Runner(loop_factory=event_loop.factory()) as runner:
         return runner.run(_serve(config, stop_on, on_serving, observer, share, environ))
+
+
+async def _serve(
+    config: configuration.Config,
+    stop_on: Collection[signal.Signals],
+    on_serving: Callable[[str], None],
+    observer: observe.Observer,
+    share: Share | None,
+    environ: Mapping[str, str],
+) -> int:
+    parts = await build(config, observer, share, environ)
+    return await supervisor.supervise(parts, observer, stop_on, on_serving)
 
 
 def bind(config: configuration.Server, workers: int = 1) -> list[ports.Sockets]:
@@ -93,41 +102,79 @@ def bind(config: configuration.Server, workers: int = 1) -> list[ports.Sockets]:
 
 
 def _raise_limit_of_descriptors() -> None:
-    """To the most that we may have. The usual 1,024 are for programs that use select(), which nothing here does."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """To the hard limit. The usual 1,024 are for programs that use select(), which nothing here does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):  # macOS says "unlimited", and then takes less
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(
-    config: configuration.Config,
-    stop_on: Collection[signal.Signals],
-    on_serving: Callable[[str], None],
-    observer: observe.Observer,
-    share: Share | None,
-    environ: Mapping[str, str],
-) -> int:
+# The parts
+
+
+class _Part(Protocol):
+    async def run(self) -> None: ...
+
+
+async def build(
+    config: configuration.Config, observer: observe.Observer, share: Share | None, environ: Mapping[str, str]
+) -> supervisor.Parts:
+    """Raises config.Invalid, CannotServe."""
     connector, listen_connector = factories.connectors(config)
-    functions = catalog.Catalog(
-        (entry.method for entry in config.functions),
-        access={entry.method: catalog.Access(entry.roles, entry.rate) for entry in config.functions},
+    authenticator = await factories.authenticator(config, observer)
+    functions = _catalog(config)
+    calls = _database(config, connector, observer)
+    reader = catalog_reader.CatalogReader(config, connector, partial(_use, calls, functions, authenticator), observer)
+    await reader.start()
+    control = config.auth.control_channel if config.auth is not None else None
+    reserved = [] if control is None else [control]
+    events = listener.Listener(listen_connector, observer, probe_interval=config.database.listen_probe, always=reserved)
+    subscribers = hub.Hub(events.listen, events.unlisten)
+    sockets = share.sockets if share else bind(config.server)[0]
+    admitting = _admission(config, sockets, share, authenticator, observer)
+    ready = readiness.Readiness(calls, events, functions, admitting, share)
+    shared = context.Context(
+        config.server,
+        config.limits,
+        admitting,
+        functions,
+        rules.Channels(config.channels, reserved),
+        subscribers,
+        calls.submit,
+        calls.cancel,
+        observer,
+        ready.anywhere,
+        share.counts if share else counts.Local(),
+        config.dialects,
+        _login_policy(config),
     )
-    try:
-        fit = await resolve.inspect(config, connector)
-    except resolve.ConfigMismatch as error:
-        raise resolve.invalid(config, error.faults) from error
-    except connect.CannotConnect:
-        fit = None  # serve all the same: clients are told, and the database may come back
-    heard: Any = hub.Hub(lambda name: events.listen(name), lambda name: events.unlisten(name))
-    sink: Any = heard
-    reserved: list[str] = []
-    if config.auth is not None and config.auth.control_channel is not None:
-        reserved = [config.auth.control_channel]
-        sink = admin_channel.Control(config.auth.control_channel, heard, lambda order: operator.order(order))
-    events = listener.Listener(
-        listen_connector, observer, sink, probe_interval=config.database.listen_probe, always=reserved
+    web = _web(shared, sockets)
+    operator = admin.Admin(web, authenticator, lambda: configuration.load(config.path, environ), observer)
+    events.sink = subscribers
+    if control is not None:
+        events.sink = admin_channel.AdminChannel(control, subscribers, operator.execute)
+    parts: dict[str, _Part] = {
+        "database": calls,
+        "listener": events,
+        "admin": operator,
+        "catalog": reader,
+        "readiness": ready,
+    }
+    if authenticator is not None:
+        parts["keys"] = authenticator
+    return supervisor.Parts(
+        web, calls, operator, {"heartbeat": web.heartbeat, **{name: part.run for name, part in parts.items()}}
     )
-    calls = database.Database(
+
+
+def _catalog(config: configuration.Config) -> catalog.Catalog:
+    access = {entry.method: catalog.Access(entry.roles, entry.rate) for entry in config.functions}
+    return catalog.Catalog((entry.method for entry in config.functions), access=access)
+
+
+def _database(
+    config: configuration.Config, connector: connect.Connector, observer: observe.Observer
+) -> database.Database:
+    return database.Database(
         connector,
         observer,
         pool_size=config.database.pool_size,
@@ -136,152 +183,46 @@ async def _serve(
         statement_timeout=config.database.statement_timeout,
     )
 
-    authenticator = await factories.authenticator(config, observer)
 
-    def learn(fit: resolve.Resolved) -> None:
-        calls.learn(fit.roles, fit.hook)
-        functions.functions, functions.predicates = fit.functions, fit.predicates
-        if authenticator is not None:
-            authenticator.permit(fit.nameable)
-        if fit.warnings:
-            observer(observe.Doubtful(resolve.lines(config, (), fit.warnings)))
+def _use(
+    calls: database.Database,
+    functions: catalog.Catalog,
+    authenticator: "authenticating.Authenticator | None",
+    resolved: resolve.Resolved,
+) -> None:
+    """Take what the database says into use."""
+    calls.learn(resolved.roles, resolved.hook)
+    functions.functions, functions.predicates = resolved.functions, resolved.predicates
+    if authenticator is not None:
+        authenticator.permit(resolved.nameable)
 
-    if fit is not None:
-        learn(fit)
 
-    def unready() -> dict[str, str]:
-        states = {"server": "stopping" if shared.stopping else None, "database": calls.down, "listener": events.down}
-        if not functions.functions and functions.methods and not calls.down:
-            states["database"] = "the functions are not known yet"
-        return {part: reason for part, reason in states.items() if reason}
-
-    def unready_anywhere() -> Mapping[str, Any]:
-        if share is None:
-            return unready()
-        share.tell(unready())
-        return share.unready()
-
-    shared = context.Context(
+def _admission(
+    config: configuration.Config,
+    sockets: ports.Sockets,
+    share: Share | None,
+    authenticator: "authenticating.Authenticator | None",
+    observer: observe.Observer,
+) -> admission.Admission:
+    return admission.Admission(
         config.server,
         config.limits,
-        functions,
-        rules.Channels(config.channels, reserved),
-        heard,
-        calls.submit,
-        calls.cancel,
+        sockets,
         observer,
-        unready_anywhere,
-        share.counts if share else counts.Local(),
         rates=share.rates if share else ratelimit.Rates(),
-        dialects=config.dialects,
+        auth=config.auth,
+        authenticate=authenticator.authenticate if authenticator is not None else None,
     )
-    if authenticator is not None and config.auth is not None:
-        shared.auth, shared.authenticate = config.auth, authenticator.authenticate
-        shared.terms = identity.Terms(config.auth.expiring, config.limits.handshake_timeout)
+
+
+def _login_policy(config: configuration.Config) -> identity.LoginPolicy | None:
+    if config.auth is None:
+        return None
+    return identity.LoginPolicy(config.auth.expiring, config.limits.handshake_timeout)
+
+
+def _web(shared: context.Context, sockets: ports.Sockets) -> server.Server:
     try:
-        web = server.Server(
-            shared,
-            share.sockets if share else bind(config.server)[0],
-            registry.routes_before(shared),
-            registry.routes_after(shared),
-        )
+        return server.Server(shared, sockets, registry.routes_before(shared), registry.routes_after(shared))
     except tls.Unusable as error:  # it has changed since the file was read
         raise CannotServe(f"the {error.file} of server.tls {error}") from error
-
-    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    for number in stop_on:
-        loop.add_signal_handler(number, signals.put_nowait, number)
-    operator = admin.Administration(web, authenticator, lambda: configuration.load(config.path, environ), observer)
-    if signal.SIGHUP not in stop_on:
-        loop.add_signal_handler(signal.SIGHUP, operator.order, admin_channel.Reload())
-    tasks = [
-        _task("database", calls.run()),
-        _task("listener", events.run()),
-        _task("heartbeat", web.heartbeat()),
-        _task("administration", operator.run()),
-    ]
-    if authenticator is not None:
-        tasks.append(_task("keys", authenticator.run()))
-    if fit is None:
-        tasks.append(_task("catalog", _learn(config, connector, learn, observer)))
-    if share is not None:
-        tasks.append(_task("state", _tell(share, unready)))
-    stop = _task("signals", signals.get())
-    gc.collect()
-    gc.freeze()  # what is here now stays: later collections need not look at it
-    web.start()
-    for url in web.urls:
-        observer(observe.Serving(url))
-    on_serving(web.urls[0])
-    try:
-        status = await _supervise(stop, tasks, observer)
-        web.stop_accepting()
-        if status == 0:
-            calls.refuse()  # before it is said
-            observer(observe.Stopping(f"{stop.result().name} received; calls in flight may end"))
-            impatient = _task("second signal", signals.get())
-            orderly = _task("stopping", _stop(calls, web))
-            await asyncio.wait((impatient, orderly), return_when=asyncio.FIRST_COMPLETED)
-            for task in (impatient, orderly):
-                task.cancel()
-        return status
-    finally:
-        for task in (*tasks, stop):
-            task.cancel()
-        await asyncio.gather(*tasks, stop, return_exceptions=True)
-        await calls.close()
-        for number in {*stop_on, signal.SIGHUP}:
-            loop.remove_signal_handler(number)
-
-
-async def _stop(calls: database.Database, web: server.Server) -> None:
-    await calls.drain(_PATIENCE)
-    await web.close(_PATIENCE)
-
-
-async def _tell(share: Share, unready: Callable[[], Mapping[str, str]]) -> None:
-    while True:
-        share.tell(unready())
-        await asyncio.sleep(_TELL)
-
-
-async def _learn(
-    config: configuration.Config,
-    connector: connect.Connector,
-    learn: Callable[[resolve.Resolved], None],
-    observer: observe.Observer,
-) -> None:
-    """Read the catalog as soon as the database is there, and fits the file: it may still be being set up."""
-    wait = backoff.Backoff()
-    told: tuple[str, ...] = ()
-    while True:
-        try:
-            learn(await resolve.inspect(config, connector))
-            return
-        except resolve.ConfigMismatch as error:
-            faults = resolve.invalid(config, error.faults).faults
-            if faults != told:
-                told = faults
-                observer(observe.Unfit(faults))
-        except connect.CannotConnect:
-            pass  # the pool's supervision says so
-        await asyncio.sleep(wait.next())
-
-
-async def _supervise(stop: "asyncio.Task[Any]", tasks: list["asyncio.Task[Any]"], observer: observe.Observer) -> int:
-    """Until a signal, or until a part dies, which none may: the exit status."""
-    waiting = {stop, *tasks}
-    while True:
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if stop in done:
-            return 0
-        for task in done:
-            error = task.exception()
-            if error is not None:
-                observer(observe.Bug(f"the part {task.get_name()!r}", error))
-                return CRASHED
-
-
-def _task(name: str, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-    return asyncio.create_task(work, name=name)

@@ -182,7 +182,7 @@ class States:
         self._workers = range(workers)
         self._memory = mmap.mmap(-1, _RECORD * workers)
 
-    def tell(self, worker: int, unready: Mapping[str, str]) -> None:
+    def report(self, worker: int, unready: Mapping[str, str]) -> None:
         """To be told again before it is STALE, changed or not."""
         room = _REASONS // max(1, len(unready))
         text = json.dumps({part: reason[:room] for part, reason in unready.items()}).encode()

@@ -25,9 +25,9 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn
 
 import pgrpc.config as configuration
-from pgrpc import observe
+from pgrpc import logs, observe
 from pgrpc.postgres import backoff
-from pgrpc.server import admin, app, shared_memory, signals
+from pgrpc.server import admin, app, shared_memory, signals, supervisor
 from pgrpc.web import ports
 
 STOP = signal.SIGUSR1
@@ -48,7 +48,7 @@ def run(
     *,
     stop_on: Collection[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
     on_serving: Callable[[str], None] = lambda url: None,
-    observer: observe.Observer = observe.log,
+    observer: observe.Observer = logs.log,
 ) -> int:
     """What app.run does, by as many processes as `server.workers` says; one of them is this one alone."""
     if config.server.workers == 1:
@@ -218,7 +218,7 @@ class _Parent:
             raise configuration.Invalid(worker.faults)
         elif self._deadline is None or status not in (0, -STOP):
             self._deadline = self._deadline or time.monotonic()
-            self._status = max(self._status, status if status > 0 else app.CRASHED)
+            self._status = max(self._status, status if status > 0 else supervisor.CRASHED)
             self._observe(observe.WorkerEnded(worker.number, reason))
 
     def _replace(self, worker: _Worker, reason: str) -> None:
@@ -235,7 +235,7 @@ class _Parent:
 
     def _become(self, worker: _Worker, report: int) -> NoReturn:
         """In the new process: serve, and end it. Nothing of the parent's runs here after that."""
-        status = app.CRASHED
+        status = supervisor.CRASHED
         try:
             signal.set_wakeup_fd(-1)
             for number in _IGNORED:
@@ -263,15 +263,15 @@ class _Parent:
                 pipe.write(json.dumps(what) + "\n")
 
         # What is the same of all of them is told once: when they begin, or by one.
-        told = (observe.Serving,) if number == 0 and not self._serving else (observe.Serving, observe.Doubtful)
+        told = (observe.Serving,) if number == 0 and not self._serving else (observe.Serving, observe.Warnings)
 
         def observed(observation: observe.Observation) -> None:
             if not isinstance(observation, told):
                 self._observe(observation)
 
         self._counts.use(number)
-        config = admin.renewed(self._config, os.environ) if self._serving else self._config
-        state = functools.partial(self._states.tell, number)
+        config = admin.with_current_keys(self._config, os.environ) if self._serving else self._config
+        state = functools.partial(self._states.report, number)
         share = app.Share(sockets, self._counts, self._rates, state, self._states.unready)
         try:
             return app.run(
@@ -288,7 +288,7 @@ def _end_with_parent(life: int, observer: observe.Observer) -> None:
     observer(observe.ParentEnded())
     os.kill(os.getpid(), STOP)
     time.sleep(_PATIENCE)
-    os._exit(app.CRASHED)
+    os._exit(supervisor.CRASHED)
 
 
 @contextlib.contextmanager

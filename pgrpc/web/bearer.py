@@ -1,19 +1,17 @@
-"""Where a handshake carries its token, and how it is refused.
+"""Where a request carries its token, and what a refusal says of it.
 
-Owns the four places: the header Authorization (RFC 6750 section 2.1), a subprotocol, for browsers cannot set headers on
-a WebSocket, a cookie and, where the file says so, the address; and how often one may come. Must not know what a token
-is.
+Owns the four places: the header Authorization (RFC 6750 section 2.1); a subprotocol, since browsers cannot set headers
+on a WebSocket; a cookie; and, where the file allows it, the query. Must not know what a token is, nor who may connect.
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from tornado.httputil import HTTPServerRequest
 
 from pgrpc import config
 from pgrpc.core.wire import errors
-from pgrpc.web import context
 
 SUBPROTOCOL = "pgrpc"
 _IN_SUBPROTOCOL = "bearer."
@@ -25,34 +23,29 @@ class CookieFromElsewhere(Exception):
     """A cookie speaks only for pages that the file lists: a browser sends it whoever made the page."""
 
 
-def token(request: HTTPServerRequest, auth: config.Auth, *, address: bool, listed: Callable[[str], bool]) -> str | None:
-    """The token of a handshake. address: whether it may be in the address. listed: whether an origin is allowed.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a kind of handler looks for a token, beside the header Authorization."""
+
+    subprotocol: bool = False
+    cookie: bool = False
+    query: bool = False
+
+
+def token(request: HTTPServerRequest, auth: config.Auth, places: Places, listed: Callable[[str], bool]) -> str | None:
+    """The token of a request; None where it has none. listed: whether an origin is one of server.allowed_origins.
 
     Raises errors.Unauthenticated where there is more than one, CookieFromElsewhere.
     """
-    found = {*_authorization(request), *_subprotocols(request)}
-    if address and auth.query_parameter is not None:
+    found = {*_authorization(request)}
+    if places.subprotocol:
+        found.update(_subprotocols(request))
+    if places.query and auth.query_parameter is not None:
         found.update(value.decode("latin-1") for value in request.query_arguments.get(auth.query_parameter, ()))
-    if auth.cookie is not None and (cookies := {*_cookies(request, auth.cookie)}):
+    if places.cookie and auth.cookie is not None and (cookies := {*_cookies(request, auth.cookie)}):
         if not listed(request.headers.get("Origin", "")):
             raise CookieFromElsewhere
         found |= cookies
-    return _only(found)
-
-
-def authorization(request: HTTPServerRequest) -> str | None:
-    """The token of a plain request: of its header alone. Raises errors.Unauthenticated where there is more than one."""
-    return _only({*_authorization(request)})
-
-
-def pace(shared: context.Context, address: str) -> float:
-    """The seconds until one more token may come from an address, as limits count it: it is a login as rpc.login is."""
-    rate = shared.limits.rates.get(("address", "logins"))
-    key = ("address", "logins", ("address", address))
-    return 0 if rate is None else shared.rates.take(key, rate, time.monotonic())
-
-
-def _only(found: set[str]) -> str | None:
     if len(found) > 1:
         raise errors.Unauthenticated("the request has more than one token: send one")
     return found.pop() if found else None
@@ -83,8 +76,8 @@ def _cookies(request: HTTPServerRequest, wanted: str) -> Iterator[str]:
 
 def challenge(reason: str | None) -> str:
     """WWW-Authenticate (RFC 6750 section 3). reason: None where there was no token."""
-    said = "" if reason is None else f', error="invalid_token", error_description="{reason}"'
-    return f'Bearer realm="pgrpc"{said}'
+    error = "" if reason is None else f', error="invalid_token", error_description="{reason}"'
+    return f'Bearer realm="pgrpc"{error}'
 
 
 def settings(request: HTTPServerRequest, names: tuple[str, ...]) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ Owns the seam: web knows the database only through `submit` and `cancel`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,17 +12,14 @@ from pgrpc import config, observe
 from pgrpc.core.channels import hub, rules
 from pgrpc.core.functions import catalog
 from pgrpc.core.identity import identity
-from pgrpc.core.limits import counts, ratelimit
-from pgrpc.core.network import origins
+from pgrpc.core.limits import counts
 from pgrpc.core.wire import errors
+from pgrpc.web import admission
 
 Submit = Callable[[catalog.Call, identity.Identity, Hashable, Callable[[str | errors.RpcError], None]], Any]
 """Make a call as somebody: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
 
 Cancel = Callable[[Any], None]
-
-Authenticate = Callable[[str | None], Awaitable[identity.Identity]]
-"""Who has this token, or has none. Raises errors.Unauthenticated, errors.Unavailable."""
 
 
 class Socket(Protocol):
@@ -41,6 +38,7 @@ class Socket(Protocol):
 class Context:
     server: config.Server
     limits: config.Limits
+    admission: admission.Admission
     catalog: catalog.Catalog
     channels: rules.Channels
     hub: hub.Hub
@@ -52,20 +50,9 @@ class Context:
     counts: counts.Counts
     """Of open sockets: in all, and of each client address; kept only where there is a limit."""
     dialects: config.Dialects = field(default_factory=config.Dialects)
-    auth: config.Auth | None = None
-    authenticate: Authenticate | None = None
-    """None, both, where nobody is asked who he is."""
-    terms: identity.Terms | None = None
-    """What holds for identities then."""
-    rates: ratelimit.Buckets = field(default_factory=ratelimit.Rates)
-    """How often each client has asked lately."""
+    login_policy: identity.LoginPolicy | None = None
+    """None where clients cannot log in."""
     sockets: set[Socket] = field(default_factory=set)
     joining: set[Socket] = field(default_factory=set)
-    """Those whose handshake waits for the database: it is known who they are."""
+    """Those whose handshake waits for the database; it is known who they are."""
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)
-    stopping: bool = False
-    """No more sockets are taken."""
-    allowed_origins: origins.Origins = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.allowed_origins = origins.Origins(self.server.allowed_origins)

@@ -4,7 +4,6 @@ Owns the pages and their headers. Must not know the protocol of the sockets.
 """
 
 import json
-import math
 from collections.abc import Awaitable, Mapping
 from importlib import resources
 from typing import Any
@@ -13,9 +12,7 @@ from tornado.web import HTTPError, RequestHandler
 
 import pgrpc
 from pgrpc import observe
-from pgrpc.core.network import forwarding
-from pgrpc.core.wire import errors
-from pgrpc.web import bearer, context
+from pgrpc.web import admission, context
 
 _STATIC = resources.files(__package__) / "static"
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
@@ -68,9 +65,11 @@ class Page(RequestHandler):
         self.set_header("Content-Type", f"{content_type}; charset=utf-8")
         self.finish(content)
 
-    def refuse(self, status: int, reason: str) -> None:
-        self.set_status(status)
-        self.send(f"{reason}\n", "text/plain")
+    def refuse(self, refused: admission.Refused) -> None:
+        self.set_status(refused.status)
+        for name, value in refused.headers.items():
+            self.set_header(name, value)
+        self.send(refused.text, "text/plain")
 
 
 class NotFound(Page):
@@ -78,15 +77,16 @@ class NotFound(Page):
         self.send_error(404)
 
 
-class Misdirected(Page):
-    """RFC 9110 section 15.5.20."""
+class Refusal(Page):
+    """What a request that is not admitted gets, whatever it asks for."""
+
+    def initialize(self, shared: context.Context, refused: admission.Refused | None = None) -> None:
+        super().initialize(shared)
+        self._refused = refused
 
     def prepare(self) -> None:
-        self.shared.observe(observe.HostRefused(str(self.request.remote_ip), self.request.headers.get("Host", "")))
-        self.set_status(421)
-        self.send(
-            "this server does not answer to this name; server.allowed_hosts lists those that it does\n", "text/plain"
-        )
+        assert self._refused is not None
+        self.refuse(self._refused)
 
 
 class Static(Page):
@@ -100,27 +100,15 @@ class Front(Page):
 
 
 class Surface(Page):
-    """What may be called and heard, for the front page: shown to whom the socket would take."""
+    """What may be called and subscribed to, for the front page: shown to whom the socket would take."""
+
+    door = admission.Door()
 
     async def get(self) -> None:
-        if self.shared.authenticate is not None:
-            try:
-                token = bearer.authorization(self.request)
-                customer = forwarding.customer(str(self.request.remote_ip))
-                if token is not None and (wait := bearer.pace(self.shared, customer)):
-                    self.set_header("Retry-After", math.ceil(wait))
-                    self.refuse(429, "this address logs in too often; try again later")
-                    return
-                await self.shared.authenticate(token)
-            except errors.Unauthenticated as error:
-                self.shared.observe(observe.TokenRefused(str(self.request.remote_ip), error.message))
-                self.set_header("WWW-Authenticate", bearer.challenge(None))
-                self.refuse(401, error.message)
-                return
-            except errors.Unavailable as error:
-                self.set_header("Retry-After", "1")
-                self.refuse(503, error.message)
-                return
+        outcome = await self.shared.admission.identify(self.request, self.door)
+        if isinstance(outcome, admission.Refused):
+            self.refuse(outcome)
+            return
         listed = self.shared.catalog
         functions = []
         for method in listed.methods:
@@ -131,12 +119,12 @@ class Surface(Page):
             ]
             first = forms[0] if forms else {"description": None, "params": None}
             functions.append({"method": method, **first, "overloads": forms[1:]})
-        heard = self.shared.channels
-        rules = [{"name": name, "glob": name in heard.globs} for name in heard.names]
+        allowed = self.shared.channels
+        rules = [{"name": name, "glob": name in allowed.globs} for name in allowed.names]
         surface = {
             "name": "pgrpc",
             "version": pgrpc.__version__,
-            "auth": self.shared.authenticate is not None,
+            "auth": self.shared.login_policy is not None,
             "functions": functions,
             "channels": rules,
         }
@@ -151,7 +139,7 @@ class Live(Page):
 
 
 class Ready(Page):
-    """200, or 503 and what is not ready."""
+    """200, or 503 and what is not ready; why is for the log alone: the words may hold parts of a connection string."""
 
     def get(self) -> None:
         unready = self.shared.unready()

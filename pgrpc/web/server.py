@@ -17,7 +17,7 @@ from tornado.web import Application, RedirectHandler
 
 from pgrpc import config, observe, tls
 from pgrpc.core.wire import errors
-from pgrpc.web import acceptor, context, edge, files, pages, ports, routing
+from pgrpc.web import acceptor, admission, context, files, pages, ports, routing
 from pgrpc.web.sockets import relay, rpc_socket
 
 _NO_BODY = 4096
@@ -71,13 +71,14 @@ def _routes(shared: context.Context, own: dict[str, Any], before: Routes, after:
 
 
 class _Application(Application):
-    """Tornado's, once it is settled whose a request is, and whether it is for us."""
+    """Tornado's, for requests that name one of our hosts."""
 
-    edge: edge.Edge
+    admission: admission.Admission
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        if not self.edge.admit(request):
-            return self.get_handler_delegate(request, pages.Misdirected, self.settings["default_handler_args"])
+        if refused := self.admission.host(request):
+            arguments = {**self.settings["default_handler_args"], "refused": refused}
+            return self.get_handler_delegate(request, pages.Refusal, arguments)
         return super().find_handler(request, **kwargs)
 
 
@@ -99,7 +100,7 @@ class Server:
             websocket_max_message_size=shared.limits.message_size,
             log_function=lambda handler: None,  # an address can hold a secret
         )
-        self._doors: list[tuple[HTTPServer, ports.Sockets]] = []
+        self._http_servers: list[tuple[HTTPServer, ports.Sockets]] = []
         for certificate, some in _groups(shared.server, sockets):
             http = HTTPServer(
                 application,
@@ -108,14 +109,14 @@ class Server:
                 idle_connection_timeout=shared.limits.handshake_timeout,  # until a request's headers are complete
                 body_timeout=shared.limits.handshake_timeout,
             )
-            self._doors.append((http, some))
-        application.edge = edge.Edge(shared.server, sockets)
+            self._http_servers.append((http, some))
+        application.admission = shared.admission
 
     @property
     def urls(self) -> list[str]:
         """Where it is served, with the real port where 0 was asked for."""
         found = []
-        for http, sockets in self._doors:
+        for http, sockets in self._http_servers:
             host, port = sockets[0].getsockname()[:2]
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
             scheme = "http" if http.ssl_options is None else "https"
@@ -124,20 +125,20 @@ class Server:
 
     def reload_certificate(self) -> bool:
         """New connections get what the files hold now; whether there is any. Raises tls.Unusable."""
-        secure = [http for http, _ in self._doors if http.ssl_options is not None]
+        secure = [http for http, _ in self._http_servers if http.ssl_options is not None]
         for http in secure:
             http.ssl_options = _tls(self._shared.server)
         return bool(secure)
 
     def start(self) -> None:
-        for http, sockets in self._doors:
+        for http, sockets in self._http_servers:
             ports.listen(sockets)
             acceptor.accept(http, sockets, self._no_descriptor)
 
     def _no_descriptor(self, reason: str) -> None:
         self._shared.observe(observe.Overloaded(f"{reason}; raise the limit of open files"))
 
-    def end(self, subject: str) -> int:
+    def disconnect(self, subject: str) -> int:
         """Close every socket of a subject now; how many there were."""
         ended = [each for each in (*self._shared.sockets, *self._shared.joining) if each.subject == subject]
         for each in ended:
@@ -170,8 +171,8 @@ class Server:
                 gc.collect()
 
     def stop_accepting(self) -> None:
-        self._shared.stopping = True
-        for http, sockets in self._doors:
+        self._shared.admission.is_stopping = True
+        for http, sockets in self._http_servers:
             ports.pause(sockets)  # closing is not enough where another process keeps them open
             http.stop()
 
@@ -189,7 +190,7 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await self._shared.no_sockets.wait()
-        for http, _ in self._doors:
+        for http, _ in self._http_servers:
             await http.close_all_connections()
 
 

@@ -159,7 +159,7 @@ class TestOnAndOff:
                 "nobody": "not allowed",
                 "rpc.on": "this name is reserved",
                 "": "a channel name cannot be empty",
-                "room.*": "this is a pattern; ask for exact names",
+                "room.*": "this is a pattern; subscribe to exact names",
                 "open": "this name is reserved",
             }
             assert await client.call("rpc.on", channels=["people"]) == {"people": "ok"}
@@ -432,7 +432,7 @@ class TestRelay:
                 f"requested channel 'room.{'x' * 59}' is refused: the name has 64 bytes; PostgreSQL's limit is 63",
             ),
             ("room.%00", "requested channel 'room.\\0' is refused: a channel name cannot hold the character NUL"),
-            ("room.*", "requested channel 'room.*' is refused: this is a pattern; ask for exact names"),
+            ("room.*", "requested channel 'room.*' is refused: this is a pattern; subscribe to exact names"),
         ],
     )
     def test_what_cannot_be_heard_is_refused_before_the_upgrade(

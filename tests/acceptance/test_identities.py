@@ -349,7 +349,7 @@ async def test_claims_in_names(place: Place, claims: dict[str, Any], heard: list
 @pytest.mark.parametrize(
     ("method", "param", "reason"),
     [
-        ("admin_only", [], "method 'admin_only': it is not for the role coming_user"),
+        ("admin_only", [], "the role coming_user is not among its roles"),
         ("rpc.on", ["room.raise"], "channel 'room.raise': may_listen of 'room.*' failed: P0001"),
         ("rpc.on", ["user.bob"], "channel 'user.bob': 'user.{sub}' has a claim that is another in the token"),
     ],

@@ -20,6 +20,7 @@ import psycopg2.errors
 import psycopg2.extensions
 import pytest
 
+from pgrpc.core.channels.notification import Notification
 from pgrpc.postgres import cancellation, connect, connection, pool, prepared
 from tests.conftest import Database
 from tests.proxy import Proxy
@@ -174,7 +175,7 @@ class TestAnErrorInTheMiddle:
 
     async def test_notifications_still_come_after_an_error(self, database: Database) -> None:
         async with connected(database.dsn) as conn:
-            heard: asyncio.Queue[list[tuple[str, str]]] = asyncio.Queue()
+            heard: asyncio.Queue[list[Notification]] = asyncio.Queue()
             conn.on_notified = heard.put_nowait
             await conn.fetch("listen c")
             with pytest.raises(psycopg2.errors.DivisionByZero):
@@ -248,7 +249,7 @@ class TestNotificationsInsideAReading:
                 order: list[Any] = []
                 both = asyncio.Event()
 
-                def heard(batch: list[tuple[str, str]], order: list[Any] = order, both: asyncio.Event = both) -> None:
+                def heard(batch: list[Notification], order: list[Any] = order, both: asyncio.Event = both) -> None:
                     order.extend(batch)
                     both.set()
 

@@ -7,9 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pgrpc.core.channels import hub, rules
+from pgrpc.core.channels import rules
 from pgrpc.core.limits.settings import Limits
-from pgrpc.core.session import session
+from pgrpc.core.session import rpc_session
 from pgrpc.core.wire import errors, jsonrpc, rpc_methods
 from tests.unit import building
 
@@ -46,7 +46,11 @@ def test_every_error(error: errors.RpcError) -> None:
 
 def test_results_batches_and_notifications() -> None:
     reply = jsonrpc.result('"a"', "null")
-    notices = (hub.gap(["people"], "lost"), rpc_methods.ended(["people"], "not allowed"), rpc_methods.expiring(60))
+    notices = (
+        rpc_methods.gap(["people"], "lost"),
+        rpc_methods.ended(["people"], "not allowed"),
+        rpc_methods.expiring(60),
+    )
     for text in (reply, jsonrpc.batch([reply, reply]), *notices):
         assert fits(json.loads(text), "fromServer")
     event = jsonrpc.notification("people", '{"channel":"people","payload":{"pk":1}}')
@@ -69,6 +73,6 @@ def test_results_batches_and_notifications() -> None:
     ids=json.dumps,
 )
 def test_what_is_no_request_here_is_refused_there(message: Any) -> None:
-    client = session.Session(building.functions({}), rules.Channels([]), Limits())
+    client = rpc_session.RpcSession(building.functions({}), rules.Channels([]), Limits())
     text = json.dumps(client.receive(json.dumps(message)), default=lambda effect: getattr(effect, "text", None))
     assert ("-32600" not in text) == fits(message, "fromClient")

@@ -14,6 +14,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import HTTPError
 
 from pgrpc import config
+from pgrpc.core.channels import rules
 from pgrpc.web import context, pages
 from pgrpc.web.sockets import relay
 
@@ -43,7 +44,9 @@ def routes(shared: context.Context, dialect: config.Eventserv) -> list[tuple[Any
 
 class ListenSocket(relay.ListenSocket):
     ping_data = b"ping"
-    verbatim = True
+
+    def allowed(self) -> rules.Allowed:
+        return self.shared.channels.raw
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         if not args[0] or "/" in args[0]:  # written as %2F: there, a path is matched once it is decoded

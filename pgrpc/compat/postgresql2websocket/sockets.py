@@ -1,19 +1,22 @@
 """postgresql2websocket: /{channel} relays, and takes SQL text: `select add(1, 2);` is answered by `{"add": 3}`.
 
-Owns the socket that does both, and how rows are sent. Must not know SQL (core/sqlsession does), nor the other dialects.
+Owns the socket that does both, and how rows are sent. Must not know SQL (sql_session does), nor the
+other dialects.
 """
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from pgrpc import config
 from pgrpc.compat.postgresql2websocket import sql_session
+from pgrpc.core.channels import rules
 from pgrpc.core.session import effects
 from pgrpc.core.wire import ws_frames
 from pgrpc.web import context, routing
-from pgrpc.web.sockets import relay, rpc_socket
+from pgrpc.web.sockets import relay, session_socket
 
 _SLICE = 64 * 1024
 """Bytes of rows that are made in a row: then the others get their turn."""
@@ -27,7 +30,9 @@ def routes(shared: context.Context, dialect: config.Postgresql2websocket) -> lis
 class Channel(relay.ListenSocket):
     make = sql_session.SqlSession
     session: sql_session.SqlSession
-    verbatim = True
+
+    def allowed(self) -> rules.Allowed:
+        return self.shared.channels.raw
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)
@@ -38,8 +43,11 @@ class Channel(relay.ListenSocket):
         return "is not allowed"
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
-        pause = rpc_socket.SessionSocket.on_message(self, message)
+        pause = session_socket.SessionSocket.on_message(self, message)
         return self._until_room(pause) if self.session.is_full else pause
+
+    def receive(self, message: str | bytes) -> list[effects.Effect]:
+        return self.session.receive(message, time.monotonic())
 
     async def _until_room(self, pause: Awaitable[None] | None) -> None:
         """Who asks faster than answers come is not read from."""
@@ -59,16 +67,18 @@ class Channel(relay.ListenSocket):
         self._rows = None
         self._make_room()
 
-    def _perform_one(self, effect: effects.Effect) -> None:
-        if isinstance(effect, effects.SendRows):
-            self._rows = effect.rows
-            self._send_rows()
-        else:
-            super()._perform_one(effect)
-        self._make_room()
+    def tell(self, effect: effects.Effect) -> None:
+        match effect:
+            case sql_session.SendRows(rows):
+                self._rows = rows
+                self._send_rows()
+            case sql_session.HasRoom():
+                self._make_room()
+            case _:
+                super().tell(effect)
 
     def _make_room(self) -> None:
-        if self._room is not None and not (self.session.is_full or self._room.done()):
+        if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
     def _send_rows(self) -> None:
@@ -86,4 +96,4 @@ class Channel(relay.ListenSocket):
             self.outbox.reply(bytes(made))
         if self._rows is not None:
             self._rows = None
-            self._perform(self.session.sent())
+            self.performer.perform(self.session.sent())

@@ -1,8 +1,8 @@
-"""One client that writes SQL: text in -> effects out, a frame for each row.
+"""One client that writes SQL: a statement in, effects out, and a frame for each row.
 
-Owns the order: a client's statements are answered one after the other, since nothing in an answer says whose it is.
-All else is as in any session: who the client is, what it may call and hear, its limits. Must not know sockets or the
-database, nor what SQL looks like.
+Owns the order: a client's statements are answered one after the other, since nothing in an answer says which one it is
+of. All else is as in any session: who the client is, what it may call and receive, its limits. Must not know sockets or
+the database, nor what SQL looks like.
 """
 
 from collections import deque
@@ -19,23 +19,37 @@ from pgrpc.core.wire import errors, jsonrpc
 
 
 @dataclass(slots=True)
-class _Running:
+class SendRows(effects.Effect):
+    """Texts for the client, each a message, made while they are sent; then tell `sent`."""
+
+    rows: Iterator[str]
+
+
+@dataclass(slots=True)
+class HasRoom(effects.Effect):
+    """The session is not full any more."""
+
+
+@dataclass(slots=True)
+class _Statement:
+    """The one that is in flight. routine: None while it begins."""
+
     ticket: effects.Ticket
     query: sql_call.Query
-    routine: routines.Routine
+    routine: routines.Routine | None = None
 
 
 class SqlSession(session.Session):
-    """As many statements may wait for the one that runs as calls may be in flight; `is_full`: read no more."""
+    """As many statements may wait for the one in flight as calls may be in flight; `is_full`: read no more."""
 
     __slots__ = ("_limit", "_queue", "_statement")
 
     def __init__(
-        self, functions: catalog.Catalog, listed: rules.Channels, limits: settings.Limits, *client: Any, **more: Any
+        self, functions: catalog.Catalog, allowed: rules.Allowed, limits: settings.Limits, *client: Any, **more: Any
     ) -> None:
-        super().__init__(functions, listed, limits, *client, **more)
+        super().__init__(functions, allowed, limits, *client, **more)
         self._limit = limits.calls_in_flight
-        self._statement: _Running | None = None
+        self._statement: _Statement | None = None
         self._queue: deque[tuple[str | bytes, float]] = deque()
 
     @property
@@ -47,56 +61,58 @@ class SqlSession(session.Session):
         self._queue.append((data, now))
         return self._next()
 
-    def complete(self, ticket: effects.Ticket, text: str) -> list[effects.Effect]:
-        """The call has returned this JSON text."""
-        if self._statement is None or ticket is not self._statement.ticket:
-            return super().complete(ticket, text)
-        return [effects.SendRows(_rows(self._statement, text)), *super().complete(ticket, text)]
-
     def sent(self) -> list[effects.Effect]:
-        """The rows of the answer are on their way."""
+        """The rows of the answer are sent."""
         self._statement = None
         return self._next()
 
-    def fail(self, ticket: effects.Ticket, error: errors.RpcError) -> list[effects.Effect]:
-        """The call has failed."""
-        if self._statement is None or ticket is not self._statement.ticket:
-            return super().fail(ticket, error)
-        self._statement = None
-        return [effects.Send(_error(error)), *super().fail(ticket, error), *self._next()]
-
     def close(self) -> list[effects.Effect]:
-        """The client is gone: what must be cancelled."""
         self._queue.clear()
         return super().close()
 
     def _next(self) -> list[effects.Effect]:
         """The next statement that can run, and a refusal for each before it that cannot."""
         asked: list[effects.Effect] = []
+        was_full = self.is_full
         while self._statement is None and self._queue:
-            try:
-                asked += self._begin(*self._queue.popleft())
-            except errors.RpcError as error:
-                asked += [*session.denial(error), effects.Send(_error(error))]
-        return asked
+            asked += self._begin(*self._queue.popleft())
+        return [*asked, HasRoom()] if was_full and not self.is_full else asked
 
     def _begin(self, data: str | bytes, now: float) -> list[effects.Effect]:
         try:
             query = sql_call.read(data if isinstance(data, str) else str(data, "utf-8"))
-        except UnicodeDecodeError as error:
-            raise errors.ParseError from error
-        function = self._catalog.functions.get(query.method)
-        params = query.params if function is None else sql_constants.fitted(function, query.params)
-        ticket = effects.Ticket(None, None, None)
-        asked = self.call(ticket, query.method, params, now)
-        (routine,) = (effect.call.routine for effect in asked if isinstance(effect, effects.Execute))
-        self._statement = _Running(ticket, query, routine)
+            function = self._catalog.functions.get(query.method)
+            params = query.params if function is None else sql_constants.fitted(function, query.params)
+        except UnicodeDecodeError:
+            return [effects.Send(_error(errors.ParseError()))]
+        except errors.RpcError as error:
+            return [effects.Send(_error(error))]
+        self._statement = statement = _Statement(effects.Ticket(), query)
+        asked = self.call(statement.ticket, query.method, params, now)
+        for effect in asked:
+            if isinstance(effect, effects.Execute):
+                statement.routine = effect.call.routine
         return asked
 
+    # Answers
 
-def _rows(answered: _Running, text: str) -> Iterator[str]:
+    def _reply(self, ticket: effects.Ticket, text: str) -> list[effects.Effect]:
+        assert self._statement is not None
+        assert self._statement.routine is not None
+        return [SendRows(_rows(self._statement.query, self._statement.routine, text))]
+
+    def _refuse(self, ticket: effects.Ticket, error: errors.RpcError) -> list[effects.Effect]:
+        statement = self._statement
+        if statement is None or ticket is not statement.ticket:
+            return super()._refuse(ticket, error)  # the channel's
+        self._statement = None
+        refused: list[effects.Effect] = [effects.Send(_error(error))]
+        return refused if statement.routine is None else [*refused, *self._next()]
+
+
+def _rows(query: sql_call.Query, routine: routines.Routine, text: str) -> Iterator[str]:
     try:
-        yield from sql_rows.rows(answered.routine, text, answered.query.column, answered.query.spread)
+        yield from sql_rows.rows(routine, text, query.column, query.spread)
     except RecursionError:
         yield _error(errors.DatabaseRefused({"sqlstate": "54001", "message": "the result is nested too deep"}))
 

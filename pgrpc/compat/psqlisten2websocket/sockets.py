@@ -5,15 +5,16 @@ Owns what it does otherwise than our own /listen. Must not know the other dialec
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pgrpc import config, observe
 from pgrpc.core.channels import hub, rules
+from pgrpc.core.channels.notification import Notification
 from pgrpc.core.identity import identity
 from pgrpc.core.wire import jsontext
 from pgrpc.web import context
-from pgrpc.web.sockets import relay
+from pgrpc.web.sockets import encoders, relay
 
 _AGAIN = 0.2
 """Seconds until LISTEN is asked for again, where it could not be had."""
@@ -26,7 +27,7 @@ def routes(shared: context.Context, dialect: config.Psqlisten2websocket) -> list
 
 
 class Last:
-    """A subscriber that keeps the newest event, and the form that it and all sockets have in common.
+    """A subscriber that keeps the newest event, and the kind that it and all sockets have in common.
 
     It is forgotten where events may have been lost: it may not be the newest any more.
     """
@@ -36,20 +37,18 @@ class Last:
         self.frame = b""
         self._shared = shared
         self._following = False
+        self.kind = encoders.framed(lambda name, rule: self._indented)
 
-    def form(self, name: str, rule: rules.Rule) -> Callable[[str], str | None]:
-        return self._indent
-
-    def _indent(self, payload: str) -> str | None:
+    def _indented(self, notification: Notification) -> str | None:
         try:
-            return jsontext.indent(payload)
+            return jsontext.indent(notification.payload)
         except ValueError:
-            self._shared.observe(observe.NotJson(self.channel))
+            self._shared.observe(observe.NotJson(self.channel, "/ws"))
             return None
 
     def follow(self) -> None:
         """Subscribe, and try again until it is done; from then on the hub keeps the subscription."""
-        rule = self._shared.channels.rule(self.channel, identity.NOBODY, verbatim=True)
+        rule = self._shared.channels.raw.rule(self.channel, identity.NOBODY)
         if not self._following and isinstance(rule, rules.Rule):
             self._following = True
             self._shared.hub.subscribe(self, {self.channel: rule}, self._answer)
@@ -69,13 +68,14 @@ class Last:
 
 
 class Socket(relay.ListenSocket):
-    verbatim = True
-
     def initialize(self, shared: context.Context, last: Last | None = None) -> None:
         super().initialize(shared)
         assert last is not None
         self._last = last
-        self.form = last.form
+        self.kind = last.kind
+
+    def allowed(self) -> rules.Allowed:
+        return self.shared.channels.raw
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         await super().get(self._last.channel)
@@ -83,8 +83,7 @@ class Socket(relay.ListenSocket):
     def refusal(self, words: str) -> str:
         return words
 
-    def activate(self, channels: Sequence[str]) -> None:
-        super().activate(channels)
+    def activated(self, channels: Sequence[str]) -> None:
         self._last.follow()
         if self._last.frame:
             self.outbox.reply(self._last.frame)

@@ -1,6 +1,6 @@
 """Channel -> subscribers: what is wanted of the listener, and each batch of notifications encoded once for all.
 
-Owns who hears what, and the order "answer first, then events". Must not know sockets, nor how LISTEN is done:
+Owns who receives what, and the order "answer first, then events". Must not know sockets, nor how LISTEN is done:
 it is told what took effect, and says what is wanted through two plain callables.
 
 The life of a subscription: `subscribe` (waits for LISTEN) -> `answer` is called -> `activate` once the answer has
@@ -11,19 +11,16 @@ can come between an answer and its first event.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from typing import Protocol
 
 from pgrpc.core.channels import rules
-from pgrpc.core.wire import jsonrpc, jsontext, ws_frames
-
-Notification = tuple[str, str]
-"""(channel, payload)"""
+from pgrpc.core.channels.notification import Notification
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Notifications that follow each other on one channel, as WebSocket frames joined into one `data`.
+    """Notifications that follow each other on one channel, as one kind of subscriber gets them, joined into `data`.
 
     last: the newest of them alone. slow_consumer: what to do with a client that is too slow for it.
     """
@@ -34,28 +31,19 @@ class Run:
     slow_consumer: rules.SlowConsumer = "close"
 
 
-Form = Callable[[str, rules.Rule], Callable[[str], str | None]]
-"""What a kind of subscriber gets: channel and rule -> what makes of a payload the text of a frame, or None for none."""
+Encode = Callable[[Notification], bytes | None]
+"""A notification -> its bytes; None where these subscribers do not receive it."""
 
-
-def event(name: str, rule: rules.Rule) -> Callable[[str], str]:
-    """The form of JSON-RPC clients: notifications."""
-    quoted = jsontext.dump(name)
-    prefix = f'{{"jsonrpc":"2.0","method":{quoted},"params":{{"channel":{quoted},"payload":'
-    return lambda payload: f"{prefix}{rule.encode(payload)}}}}}"
-
-
-def verbatim(name: str, rule: rules.Rule) -> Callable[[str], str]:
-    """The form of raw clients: payloads as they are."""
-    return lambda payload: payload
+Kind = Callable[[str, rules.Rule], Encode]
+"""A kind of subscriber, such as JSON-RPC by WebSocket: channel and rule -> what makes bytes of the channel's events."""
 
 
 class Subscriber(Protocol):
     """A socket. Nothing of it may raise or wait. Subscribers are told apart by identity."""
 
     @property
-    def form(self) -> Form:
-        """Always the same: those of one form share what is made for it."""
+    def kind(self) -> Kind:
+        """Always the same: subscribers of one kind share the bytes that are made for it."""
 
     @property
     def deliver(self) -> "Deliver":
@@ -88,9 +76,9 @@ class _Request:
 
 @dataclass(slots=True)
 class _Audience:
-    """The subscribers of one form that were let in by one rule."""
+    """The subscribers of one kind, by one rule."""
 
-    write: Callable[[str], str | None]
+    encode: Encode
     slow_consumer: rules.SlowConsumer
     members: dict[Subscriber, Deliver] = field(default_factory=dict)
 
@@ -101,16 +89,16 @@ class _Channel:
     listening: bool = False
     requests: list[_Request] = field(default_factory=list)
     reserved: dict[Subscriber, rules.Rule] = field(default_factory=dict)
-    audiences: dict[tuple[Form, rules.Rule], _Audience] = field(default_factory=dict)
+    audiences: dict[tuple[Kind, rules.Rule], _Audience] = field(default_factory=dict)
     members: dict[Subscriber, rules.Rule] = field(default_factory=dict)
 
     def add(self, subscriber: Subscriber) -> None:
         rule = self.reserved.pop(subscriber)
         self._leave(subscriber)
         self.members[subscriber] = rule
-        key = (subscriber.form, rule)
+        key = (subscriber.kind, rule)
         if key not in self.audiences:
-            self.audiences[key] = _Audience(subscriber.form(self.name, rule), rule.slow_consumer)
+            self.audiences[key] = _Audience(subscriber.kind(self.name, rule), rule.slow_consumer)
         self.audiences[key].members[subscriber] = subscriber.deliver
 
     def remove(self, subscriber: Subscriber) -> None:
@@ -120,7 +108,7 @@ class _Channel:
     def _leave(self, subscriber: Subscriber) -> None:
         rule = self.members.pop(subscriber, None)
         if rule is not None:
-            key = (subscriber.form, rule)
+            key = (subscriber.kind, rule)
             del self.audiences[key].members[subscriber]
             if not self.audiences[key].members:
                 del self.audiences[key]
@@ -159,14 +147,14 @@ class Hub:
                 self._settle(name, channel, "ok")
 
     def activate(self, subscriber: Subscriber, names: Iterable[str]) -> None:
-        """From now on the subscriber gets the events of these channels: it has been told "ok"."""
+        """From now on the subscriber receives the events of these channels: it has its "ok"."""
         for name in names:
             channel = self._channels.get(name)
             if channel is not None and subscriber in channel.reserved:
                 channel.add(subscriber)
 
     def unsubscribe(self, subscriber: Subscriber, names: Iterable[str]) -> None:
-        """Forget the subscriber on these channels, whether it hears them already or still waits."""
+        """Forget the subscriber on these channels, whether it receives them already or still waits."""
         for name in names:
             channel = self._channels.get(name)
             if channel is None:
@@ -176,9 +164,9 @@ class Hub:
                 request.settle(name, "unsubscribed before it took effect")
             self._remove(name, channel, subscriber)
 
-    def listening(self, names: Sequence[str], gap: str | None = None) -> None:
+    def listen_active(self, names: Sequence[str], gap: str | None = None) -> None:
         """LISTEN has taken effect on these channels; `gap` says why events may have been lost before."""
-        told: dict[Subscriber, list[str]] = {}
+        gaps: dict[Subscriber, list[str]] = {}
         for name in names:
             channel = self._channels.get(name)
             if channel is None:
@@ -186,16 +174,16 @@ class Hub:
             channel.listening = True
             if gap is not None:
                 for subscriber in channel.members:
-                    told.setdefault(subscriber, []).append(name)
-        for subscriber, lost in told.items():
+                    gaps.setdefault(subscriber, []).append(name)
+        for subscriber, lost in gaps.items():
             subscriber.gap(lost, gap or "")
         for name in names:
             channel = self._channels.get(name)
             if channel is not None:
                 self._settle(name, channel, "ok")
 
-    def refused(self, name: str, reason: str) -> None:
-        """LISTEN cannot be had on this channel now."""
+    def listen_refused(self, name: str, reason: str) -> None:
+        """LISTEN on this channel is refused now."""
         channel = self._channels.get(name)
         if channel is not None:
             waiting = [request.subscriber for request in channel.requests]
@@ -203,22 +191,22 @@ class Hub:
             for subscriber in waiting:
                 self._remove(name, channel, subscriber)
 
-    def lost(self, reason: str) -> None:
-        """The listener's connection is gone: whoever waits is answered; subscribers stay, to be told of the gap."""
+    def listen_lost(self, reason: str) -> None:
+        """The listener's connection is gone: requests are answered; subscribers stay, and get a gap later."""
         for name, channel in list(self._channels.items()):
             channel.listening = False
             if channel.requests:
-                self.refused(name, reason)
+                self.listen_refused(name, reason)
 
     def publish(self, batch: Iterable[Notification]) -> None:
-        """Hand each run of notifications to the channel's subscribers, encoded once for each form and rule."""
-        for name, run in groupby(batch, itemgetter(0)):
+        """Hand each run of notifications to the channel's subscribers, encoded once for each kind and rule."""
+        for name, run in groupby(batch, attrgetter("channel")):
             channel = self._channels.get(name)
             if channel is None:
                 continue
-            payloads = [payload for _, payload in run]
+            notifications = list(run)
             for audience in list(channel.audiences.values()):  # copies: a delivery may end a subscription
-                encoded = [ws_frames.text(text) for text in map(audience.write, payloads) if text is not None]
+                encoded = [data for data in map(audience.encode, notifications) if data is not None]
                 if not encoded:
                     continue
                 made = Run(name, b"".join(encoded), encoded[-1], audience.slow_consumer)
@@ -235,8 +223,3 @@ class Hub:
         if channel.unused and self._channels.get(name) is channel:
             del self._channels[name]
             self._unlisten(name)
-
-
-def gap(names: Sequence[str], reason: str) -> str:
-    """The notification that tells a JSON-RPC client of a gap."""
-    return jsonrpc.notification("rpc.gap", jsontext.dump({"channels": list(names), "reason": reason}))

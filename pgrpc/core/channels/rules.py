@@ -1,14 +1,14 @@
-"""Which channels can be heard, by whom, and how their payloads travel.
+"""Which channels clients can subscribe to, with which roles and claims, and how their payloads travel.
 
 Owns the rules for channel names: exact names, globs and claims in names, PostgreSQL's limit, the names that are never
-given out. Must not know who listens, nor how.
+given out. Must not know who subscribes, nor how.
 """
 
 import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from pgrpc.core.channels import globs
 from pgrpc.core.identity import claims, identity
@@ -21,6 +21,8 @@ MAX_BYTES = 63
 CLIENTS_OWN = frozenset(("open", "close", "error", "max_reconnects_reached"))
 
 NOT_ALLOWED = "not allowed"
+NOT_LISTED = "not listed"
+"""No entry of the file is for this name, whoever asks. /surface.json lists the entries anyway."""
 
 Payload = Literal["auto", "text", "json"]
 SlowConsumer = Literal["close", "drop_oldest", "latest"]
@@ -41,18 +43,10 @@ class Entry:
     authorize: str | None = None
 
 
-def fault(name: str, *, verbatim: bool = False) -> str | None:
-    """Why nobody can listen to a channel of this exact name, in words; None where one can.
-
-    verbatim: for a client to whom the name is a name and nothing else: PostgreSQL's own limits remain.
-    """
+def postgresql_fault(name: str) -> str | None:
+    """Why PostgreSQL has no channel of this exact name, in words; None where it can have one."""
     if not name:
         return "a channel name cannot be empty"
-    if not verbatim:
-        if globs.is_pattern(name):
-            return "this is a pattern; ask for exact names"
-        if name.startswith(("rpc.", "$/")) or name in CLIENTS_OWN:
-            return "this name is reserved"
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
@@ -62,6 +56,15 @@ def fault(name: str, *, verbatim: bool = False) -> str | None:
     if size > MAX_BYTES:
         return f"the name has {size} bytes; PostgreSQL's limit is {MAX_BYTES}"
     return None
+
+
+def fault(name: str) -> str | None:
+    """Why nobody can subscribe to a channel of this exact name, in words; None where one can."""
+    if globs.is_pattern(name):
+        return "this is a pattern; subscribe to exact names"
+    if name.startswith(("rpc.", "$/")) or name in CLIENTS_OWN:
+        return "this name is reserved"
+    return postgresql_fault(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +95,26 @@ class Refusal:
     reason: str | None = None
 
 
-class Channels:
-    """The channels that can be heard. reserved: names that no client gets. Raises globs.Malformed, claims.Malformed.
+class Allowed(Protocol):
+    """Which channels a client may have: what a session asks."""
 
-    An exact name goes before globs and names with claims in them; of these the first in the file that fits counts.
-    Whether its roles let the client in is decided then: no later entry is looked at.
+    def rule(self, name: str, client: identity.Identity) -> Rule | Refusal:
+        """The rule of a channel that a client asks for, or why it cannot have it."""
+
+
+class RawChannels:
+    """The listed channels, for clients to whom a name is a name and nothing else. reserved: names that no client gets.
+
+    An exact name goes before globs and names with claims in them; of these the first in the file that matches counts.
+    Whether its roles let the client in is decided then: no later entry is looked at. Raises globs.Malformed,
+    claims.Malformed.
     """
 
     def __init__(self, listed: Iterable[Entry], reserved: Iterable[str] = ()) -> None:
         self._reserved = frozenset(reserved)
         self._exact: dict[str, Rule] = {}
         self._patterns: list[_Pattern] = []
-        entries = tuple(listed)
-        self.names = tuple(entry.name for entry in entries)
-        for entry in entries:
+        for entry in listed:
             roles = None if entry.roles is None else frozenset(entry.roles)
             rule = Rule(entry.name, entry.payload, entry.slow_consumer, roles, entry.authorize)
             pattern = _Pattern(rule, entry.glob)
@@ -116,20 +125,35 @@ class Channels:
         self.globs = frozenset(pattern.rule.name for pattern in self._patterns)
         """The entries that may stand for several channels."""
 
-    def rule(self, name: str, client: identity.Identity, *, verbatim: bool = False) -> Rule | Refusal:
-        """The rule of a channel that a client asks for, or why it cannot have it. verbatim: as for `fault`."""
-        refused = fault(name, verbatim=verbatim)
-        if refused is not None:
-            return Refusal(refused)
+    def rule(self, name: str, client: identity.Identity) -> Rule | Refusal:
+        """The rule of a channel that a client asks for, or why it cannot have it."""
+        if (words := postgresql_fault(name)) is not None:
+            return Refusal(words)
         if name in self._reserved:
             return Refusal("this name is reserved")
         rule = self._exact.get(name) or next((p.rule for p in self._patterns if p.fits(name, client)), None)
         if rule is None:
             reasons = (reason for p in self._patterns if (reason := p.claims_fault(name, client)) is not None)
-            return Refusal(NOT_ALLOWED, next(reasons, "no entry of the file fits"))
+            reason = next(reasons, None)
+            return Refusal(NOT_LISTED, "not listed in the file") if reason is None else Refusal(NOT_ALLOWED, reason)
         if rule.roles is not None and client.role not in rule.roles:
             return Refusal(NOT_ALLOWED, f"{rule.name!r} is not for the role {client.role}")
         return rule
+
+
+class Channels:
+    """The same for JSON-RPC clients: patterns, and names that the protocol or client libraries have, are refused."""
+
+    def __init__(self, listed: Iterable[Entry], reserved: Iterable[str] = ()) -> None:
+        entries = tuple(listed)
+        self.raw = RawChannels(entries, reserved)
+        self.names = tuple(entry.name for entry in entries)
+        self.globs = self.raw.globs
+
+    def rule(self, name: str, client: identity.Identity) -> Rule | Refusal:
+        """The rule of a channel that a client asks for, or why it cannot have it."""
+        words = fault(name)
+        return self.raw.rule(name, client) if words is None else Refusal(words)
 
 
 class _Pattern:

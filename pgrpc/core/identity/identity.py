@@ -42,11 +42,12 @@ NOBODY = Identity()
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What holds for identities that come and go. Seconds.
+class LoginPolicy:
+    """What holds where clients log in. Seconds.
 
-    notice: how long before its end a client is told. patience: how long a client that must log in may take.
+    warn_before: how long before its identity ends a client is warned. timeout: how long a client that must log in may
+    take.
     """
 
-    notice: float
-    patience: float
+    warn_before: float
+    timeout: float

@@ -72,7 +72,7 @@ class Proxies:
         )
 
 
-def customer(address: str) -> str:
+def rate_limit_key(address: str) -> str:
     """What an address counts as where clients are counted: one of IPv6 as its network of 64 bits.
 
     Nobody gets less than that (https://www.rfc-editor.org/rfc/rfc6177), so each has 2^64 addresses to come from.

@@ -1,9 +1,11 @@
-"""What a session asks of the shell around it: plain values, to be performed in the order given.
+"""What a session asks for: plain values, to be performed in the order given.
 
-Owns the vocabulary between `core/session` and the socket that performs it. Must not know either.
+Owns the one vocabulary between core and whatever is around it. What a kind of client is told in its own way (Reply,
+Refuse, Subscribed, SubscriptionsEnded, Expiring) is left to it; everything else means the same for all. Must not know
+who performs: a WebSocket, an HTTP request or a test.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from pgrpc.core.channels import rules
@@ -14,7 +16,7 @@ from pgrpc.core.wire import errors, jsonrpc
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """A batch on its way: it is answered as a whole, when its last member is."""
+    """A batch in flight: it is answered as a whole, after its last member."""
 
     open: int
     replies: list[str] = field(default_factory=list)
@@ -23,128 +25,131 @@ class Batch:
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One request that is being worked on: where its answer belongs."""
+    """One request in flight: where its answer belongs. id: its JSON text; None where nobody waits for an answer."""
 
-    id: str | None
-    key: jsonrpc.Id
-    batch: Batch | None
+    id: str | None = None
+    key: jsonrpc.Id = None
+    batch: Batch | None = None
 
 
-@dataclass(eq=False, slots=True)
-class Listening(Ticket):
-    """A channel that was asked for in other words than a request: `Listened` tells what came of it."""
+class Effect:
+    """The base of all of them."""
+
+    __slots__ = ()
 
 
 @dataclass(slots=True)
-class Send:
+class Send(Effect):
     """Text for the client."""
 
     text: str
 
 
 @dataclass(slots=True)
-class SendRows:
-    """Texts for the client, each a message, made while they are sent; then tell `sent`."""
+class Reply(Effect):
+    """The result of a request, as JSON text."""
 
-    rows: Iterator[str]
+    ticket: Ticket
+    text: str
 
 
 @dataclass(slots=True)
-class Execute:
-    """Run the call as `caller`, then `complete` or `fail` its ticket."""
+class Refuse(Effect):
+    """Why a request has no result."""
+
+    ticket: Ticket
+    error: errors.RpcError
+
+
+@dataclass(slots=True)
+class Execute(Effect):
+    """Run the call as `caller`, then `complete` or `fail` its ticket.
+
+    fair_key: calls with the same one wait for the database behind each other, calls with another one take turns.
+    """
 
     ticket: Ticket
     call: catalog.Call
     caller: identity.Identity
+    fair_key: Hashable
 
 
 @dataclass(slots=True)
-class Ask(Execute):
-    """A question of the session's own: it does not wait behind the client's calls."""
-
-
-@dataclass(slots=True)
-class Cancel:
+class Cancel(Effect):
     """Cancel the call in the database; its ticket still ends by `complete` or `fail`."""
 
     ticket: Ticket
 
 
 @dataclass(slots=True)
-class Subscribe:
-    """Have LISTEN take effect on these channels, then tell `subscribed`."""
+class Subscribe(Effect):
+    """Have LISTEN take effect on these channels, then report to `subscribed`."""
 
     ticket: Ticket
     rules: dict[str, rules.Rule]
 
 
 @dataclass(slots=True)
-class Activate:
+class Subscribed(Effect):
+    """What a request for channels came to: channel -> "ok" or why not."""
+
+    ticket: Ticket
+    results: dict[str, str]
+
+
+@dataclass(slots=True)
+class Activate(Effect):
     """Let the events of these channels flow: the client has its "ok"."""
 
     channels: list[str]
 
 
 @dataclass(slots=True)
-class Unsubscribe:
+class Unsubscribe(Effect):
     channels: list[str]
 
 
 @dataclass(slots=True)
-class Listened:
-    """result: "ok", or why not. refused: the client may not have it, now or later."""
-
-    result: str
-    refused: bool
-
-
-@dataclass(slots=True)
-class Ended:
-    """Tell the client that it does not hear these channels any more."""
+class SubscriptionsEnded(Effect):
+    """The client does not receive these channels any more."""
 
     channels: list[str]
     reason: str
 
 
 @dataclass(slots=True)
-class Expiring:
-    """Tell the client that its identity ends in so many seconds."""
+class Expiring(Effect):
+    """The client's identity ends in so many seconds."""
 
     seconds: int
 
 
 @dataclass(slots=True)
-class Login:
-    """Find out whose token this is, or what a client without a token is (None); then `logged_in` or `fail`."""
+class Login(Effect):
+    """Verify this token, or find out what a client without a token is (None); then `logged_in` or `fail`."""
 
     ticket: Ticket
     token: str | None = field(repr=False)
 
 
 @dataclass(slots=True)
-class Wake:
-    """Call `tick` at this time, in seconds since the epoch; once, and instead of what was asked for before."""
+class SetTimer(Effect):
+    """Call `tick` at this time, in seconds since the epoch; once, and instead of the time asked for before."""
 
     at: float
 
 
 @dataclass(slots=True)
-class Close:
-    """End the connection, saying why."""
+class Close(Effect):
+    """End the connection, and say why."""
 
     code: errors.CloseCode
     reason: str
 
 
 @dataclass(slots=True)
-class Denied:
-    """For the log: what a client may not have, and why. Clients are not told the reason."""
+class Denied(Effect):
+    """For the log: what a client may not have, and why. Clients do not learn the reason."""
 
     what: str
     reason: str
-
-
-Effect = (
-    Send | SendRows | Execute | Cancel | Subscribe | Activate | Unsubscribe | Listened | Ended | Expiring | Login | Wake
-    | Close | Denied
-)  # fmt: skip

@@ -1,8 +1,8 @@
-"""Who a client is, as time goes by: its identity, the login on its way, the end of both.
+"""Who a client is, as time goes by: its identity, the login in flight, the end of both.
 
-Owns when an identity ends and what comes after: the one that a later login brings, else what a client without a token
-is, else the end of the connection. Must not know how tokens are read, nor what an identity may do. Times are seconds
-since the epoch, as in tokens: nothing here depends on how steadily they come.
+Owns when an identity ends and what comes after: the one that a later login brings, else the anonymous one, else the end
+of the connection. Times are seconds since the epoch, as in tokens: nothing here depends on how steadily they come. Must
+not know how tokens are verified, nor what an identity may do.
 """
 
 from pgrpc.core.identity import identity
@@ -10,28 +10,28 @@ from pgrpc.core.session import effects
 from pgrpc.core.wire import errors
 
 
-class Standing:
+class LoginState:
     """Of one connection. client: None where it must log in first, or has no identity any more.
 
-    terms: None where nobody logs in.
+    policy: None where clients cannot log in.
     """
 
-    __slots__ = ("_login", "_noticed", "_terms", "_unanswered", "_until", "client")
+    __slots__ = ("_login", "_policy", "_unanswered", "_until", "_warned", "client")
 
-    def __init__(self, client: identity.Identity | None, terms: identity.Terms | None) -> None:
+    def __init__(self, client: identity.Identity | None, policy: identity.LoginPolicy | None) -> None:
         self.client = client
-        self._terms = terms
-        self._login: effects.Login | None = None  # on its way
-        self._unanswered: effects.Ticket | None = None  # of the one that has come
+        self._policy = policy
+        self._login: effects.Login | None = None  # in flight
+        self._unanswered: effects.Ticket | None = None  # the request of the one that succeeded
         self._until: float | None = None  # when the client ends, or must have logged in
-        self._noticed = False
+        self._warned = False
 
     def begin(self, now: float) -> list[effects.Effect]:
         """The connection is open."""
         if self.client is not None:
             self._until = self.client.expires
-        elif self._terms is not None:
-            self._until = now + self._terms.patience
+        elif self._policy is not None:
+            self._until = now + self._policy.timeout
         return self.tick(now)
 
     def tick(self, now: float) -> list[effects.Effect]:
@@ -40,55 +40,60 @@ class Standing:
             return []
         if now >= self._until:
             self.client = self._until = None
-            return self._fall_back() if self._login is None else []  # the login on its way may bring another
-        if self.client is None or self._noticed or self._terms is None:
-            return [effects.Wake(self._until)]
-        if now < self._until - self._terms.notice:
-            return [effects.Wake(self._until - self._terms.notice)]
-        self._noticed = True
-        return [effects.Expiring(round(self._until - now)), effects.Wake(self._until)]
+            return self._fall_back() if self._login is None else []  # the login in flight may bring another
+        if self.client is None or self._warned or self._policy is None:
+            return [effects.SetTimer(self._until)]
+        if now < self._until - self._policy.warn_before:
+            return [effects.SetTimer(self._until - self._policy.warn_before)]
+        self._warned = True
+        return [effects.Expiring(round(self._until - now)), effects.SetTimer(self._until)]
 
     def log_in(self, ticket: effects.Ticket, token: str) -> list[effects.Effect]:
         """Raises LimitReached, MethodNotFound."""
-        if self._terms is None:
-            raise errors.MethodNotFound("Method not found: nobody logs in here, the server asks for no token")
+        if self._policy is None:
+            raise errors.MethodNotFound("Method not found: this server takes no tokens (no auth section)")
         if self._login is not None or self._unanswered is not None:
-            raise errors.LimitReached("a login of this connection is on its way already", 1)
+            raise errors.LimitReached("a login of this connection is in flight already", 1)
         self._login = effects.Login(ticket, token)
         return [self._login]
 
     def awaits(self, ticket: effects.Ticket) -> bool:
-        """Whether this is the login on its way."""
+        """Whether this is the login in flight."""
         return self._login is not None and self._login.ticket is ticket
 
+    @property
+    def was_requested(self) -> bool:
+        """Whether the client asked for the login in flight; otherwise its identity has ended."""
+        return self._login is not None and self._login.token is not None
+
     def logged_in(self, client: identity.Identity, now: float) -> list[effects.Effect]:
-        """The login on its way has brought this. It is to be `answered` when all that it leads to is done."""
+        """The login in flight has verified this client. It is `answered` when all that it leads to is done."""
         assert self._login is not None
         if self._login.token is not None:
             self._unanswered = self._login.ticket
         self._login = None
-        self.client, self._until, self._noticed = client, client.expires, False
+        self.client, self._until, self._warned = client, client.expires, False
         return self.tick(now)
 
     def answered(self) -> effects.Ticket | None:
-        """The login that is to be answered now, if there is one; the next may come."""
+        """The request for the login that can be answered now, if there is one; the next may come."""
         ticket, self._unanswered = self._unanswered, None
         return ticket
 
     def failed(self) -> list[effects.Effect]:
-        """The login on its way has brought nothing: the client stays who it is, where it is somebody."""
+        """The login in flight has failed: the client stays who it is, where it has an identity."""
         assert self._login is not None
         fell_back, self._login = self._login.token is None, None
         if self.client is not None or self._until is not None:
             return []
         if not fell_back:
             return self._fall_back()
-        return [effects.Close(errors.CloseCode.UNAUTHENTICATED, "the token has expired, or there was no login in time")]
+        return [effects.Close(errors.CloseCode.UNAUTHENTICATED, "the token has expired, or no login came in time")]
 
     def close(self) -> None:
         """The client is gone."""
         self._login = self._until = self._unanswered = None
 
     def _fall_back(self) -> list[effects.Effect]:
-        self._login = effects.Login(effects.Ticket(None, None, None), None)
+        self._login = effects.Login(effects.Ticket(), None)
         return [self._login]

@@ -11,7 +11,7 @@ from pgrpc.core.wire import errors, jsonrpc, jsontext
 Params = list[Any] | dict[str, Any]
 
 
-def names(params: Params) -> list[str]:
+def channels(params: Params) -> list[str]:
     """The channels of rpc.on and rpc.off: ["a", "b"] or {"channels": ["a", "b"]}. Raises InvalidParams."""
     at = ""
     found: Any = params
@@ -48,8 +48,13 @@ def identifier(params: Params) -> Any:
     return params["id"]
 
 
+def gap(names: Sequence[str], reason: str) -> str:
+    """The notification that events of these channels may have been lost."""
+    return jsonrpc.notification("rpc.gap", jsontext.dump({"channels": list(names), "reason": reason}))
+
+
 def ended(names: Sequence[str], reason: str) -> str:
-    """The notification that a client does not hear these channels any more."""
+    """The notification that a client does not receive these channels any more."""
     return jsonrpc.notification("rpc.ended", jsontext.dump({"channels": list(names), "reason": reason}))
 
 

@@ -1,7 +1,8 @@
-"""/listen/{channel}: one channel, each payload verbatim as a text frame.
+"""/listen/{channel}: one channel, each payload as it is in a text frame.
 
-Owns the raw relay. Must not know JSON-RPC. A raw client cannot be told anything, so what it must know is told before
-the upgrade (refusals; the upgrade itself means that LISTEN is in effect) or by closing (a gap: 1012, come again).
+Owns the raw relay. A raw client has no messages of a protocol: what it must know it learns before the upgrade
+(refusals; the upgrade itself means that LISTEN is in effect) or by the close (a gap: 1012, connect again). Must not
+know JSON-RPC.
 """
 
 import asyncio
@@ -10,26 +11,28 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from pgrpc.core.channels import hub, rules
+from pgrpc.core.channels import rules
 from pgrpc.core.identity import identity
-from pgrpc.core.session import effects
+from pgrpc.core.session import effects, session
 from pgrpc.core.wire import errors
-from pgrpc.web import context
-from pgrpc.web.sockets import rpc_socket
+from pgrpc.web import admission, bearer, context
+from pgrpc.web.sockets import encoders, session_socket
 
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 """Seconds that `authorize` and LISTEN may take together before the handshake is given up."""
 
+Outcome = str | rules.Refusal | errors.RpcError
+"""What became of the subscription: "ok", or why it cannot be had now; or that the client cannot have it."""
 
-class ListenSocket(rpc_socket.SessionSocket):
-    form: hub.Form = staticmethod(hub.verbatim)
-    token_in_address = True
-    verbatim = False
-    """Whether a name is a name and nothing else to these clients: channels.fault."""
+
+class ListenSocket(session_socket.SessionSocket):
+    kind = staticmethod(encoders.RAW)
+    door = admission.Door(bearer.Places(subprotocol=True, cookie=True, query=True))
+    make = session.Session
 
     def initialize(self, shared: context.Context) -> None:
         super().initialize(shared)
-        self._listened: asyncio.Future[effects.Listened] | None = None
+        self._outcome: asyncio.Future[Outcome] | None = None
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         # Tornado would answer 400 with its own words; the channel's rules refuse what is not UTF-8.
@@ -37,85 +40,94 @@ class ListenSocket(rpc_socket.SessionSocket):
 
     def refusal(self, words: str) -> str:
         """What follows the channel's name in the refusal."""
-        return "is not allowed" if words == rules.NOT_ALLOWED else f"is refused: {words}"
+        return f"is {words}" if words in (rules.NOT_ALLOWED, rules.NOT_LISTED) else f"is refused: {words}"
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         name: str = args[0]
-        client = self.session.client or identity.NOBODY
-        rule = self.shared.channels.rule(name, client, verbatim=self.verbatim)
+        rule = self.allowed().rule(name, self.session.client or identity.NOBODY)
         if isinstance(rule, rules.Refusal):
             if rule.reason:
-                self._perform([effects.Denied(f"channel {name!r}", rule.reason)])
+                self.performer.perform([effects.Denied(f"channel {name!r}", rule.reason)])
             self._refuse_channel(name, rule.words)
             return
         if self.request.headers.get("Upgrade", "").lower() != "websocket":
             await super().get(*args, **kwargs)  # which refuses it; nothing has been done for it yet
             return
         try:
-            self.begin()
-            found = await self._listen(name)
+            self.performer.begin()
+            outcome = await self._subscribe(name)
             if self._gone:
                 return
-            if found.result == "ok":
-                if self.refuse_if_stopping():  # which may have begun while LISTEN was on its way
+            if outcome == "ok":
+                if refused := self.shared.admission.stopping():  # it may have begun while LISTEN was in flight
+                    self.refuse(refused)
                     return
                 await super().get(*args, **kwargs)  # returns when the socket is closed
-            elif found.refused:
-                self._refuse_channel(name, found.result)
             else:
-                self.set_header("Retry-After", "1")
-                self.refuse(503, found.result)
-        except errors.Unauthenticated as error:  # it has expired this very moment
-            self.refuse(401, error.message)
-        except errors.RateLimited as error:
-            self.set_header("Retry-After", str(math.ceil(error.data["retry_after"])))
-            self.refuse(429, error.message)
+                self._refuse_outcome(name, outcome)
         finally:
-            self._leave()
+            self.leave()
 
-    async def _listen(self, name: str) -> effects.Listened:
-        """Raises Unauthenticated, RateLimited."""
-        self._listened = asyncio.get_running_loop().create_future()
+    async def _subscribe(self, name: str) -> Outcome:
+        self._outcome = asyncio.get_running_loop().create_future()
         self.shared.joining.add(self)
         try:
-            self._perform(self.session.listen(name, time.monotonic(), verbatim=self.verbatim))
-            async with asyncio.timeout(_PATIENCE):
-                return await self._listened
+            self.performer.perform(self.session.subscribe(effects.Ticket(), [name], time.monotonic()))
+            async with asyncio.timeout(_TIMEOUT):
+                return await self._outcome
         except TimeoutError:
-            return effects.Listened("unavailable: the database does not answer", refused=False)
+            return "unavailable: the database does not answer"
         finally:
             self.shared.joining.discard(self)
 
-    def end(self, code: errors.CloseCode, reason: str) -> None:
-        super().end(code, reason)
-        self._tell(effects.Listened(reason, refused=True))
-
-    def on_close(self) -> None:
-        super().on_close()
-        self._tell(effects.Listened("the client has gone", refused=False))
-
-    def _tell(self, effect: effects.Effect) -> None:
-        match effect:
-            case effects.Listened():
-                # Events flow at once, so that none is missed; the outbox keeps them until the handshake is done.
-                if self._listened is not None and not self._listened.done():
-                    self._listened.set_result(effect)
-            case effects.Ended():
-                self.end(errors.CloseCode.UNAUTHENTICATED, "this channel may not be heard any more")
-
-    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
-        """A listener's words are ignored, but for the life they show."""
-        self._alive = True
-        return None
-
-    def gap(self, names: Sequence[str], reason: str) -> None:
-        if self.shared.server.relay_on_gap == "close":
-            self.end(errors.CloseCode.RESTARTING, "events may have been lost; connect again and re-read")
-
-    def gap_frame(self, names: list[str]) -> bytes:
-        self.gap(names, "")
-        return b""
+    def _refuse_outcome(self, name: str, outcome: Outcome) -> None:
+        match outcome:
+            case errors.RateLimited():
+                retry_after = str(math.ceil(outcome.data["retry_after"]))
+                self.refuse(admission.Refused(429, outcome.message, {"Retry-After": retry_after}))
+            case errors.Unauthenticated():  # it has expired this very moment
+                self.refuse(admission.Refused(401, outcome.message))
+            case rules.Refusal(words):
+                self._refuse_channel(name, words)
+            case _:
+                self.refuse(admission.Refused(503, str(outcome), {"Retry-After": "1"}))
 
     def _refuse_channel(self, name: str, words: str) -> None:
         shown = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-        self.refuse(403, f"requested channel '{shown}' {self.refusal(words)}")
+        self.refuse(admission.Refused(403, f"requested channel '{shown}' {self.refusal(words)}"))
+
+    def end(self, code: errors.CloseCode, reason: str) -> None:
+        super().end(code, reason)
+        self._settle(rules.Refusal(reason))  # before the upgrade the handshake is refused
+
+    def on_close(self) -> None:
+        super().on_close()
+        self._settle("the client has gone")
+
+    def _settle(self, outcome: Outcome) -> None:
+        if self._outcome is not None and not self._outcome.done():
+            self._outcome.set_result(outcome)
+
+    def tell(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Subscribed(_, results):
+                # Events flow at once, so that none is missed; the outbox keeps them until the handshake is done.
+                (result,) = results.values()
+                self._settle(rules.Refusal(result) if result == rules.NOT_ALLOWED else result)
+            case effects.Refuse(_, error):
+                self._settle(error)
+            case effects.SubscriptionsEnded():
+                self.end(errors.CloseCode.UNAUTHENTICATED, "this channel is not allowed any more")
+
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        """A listener's messages are ignored, but for the life they show."""
+        self._alive = True
+        return None
+
+    def gap(self, channels: Sequence[str], reason: str) -> None:
+        if self.shared.server.relay_on_gap == "close":
+            self.end(errors.CloseCode.RESTARTING, "events may have been lost; connect again and re-read")
+
+    def gap_frame(self, channels: list[str]) -> bytes:
+        self.gap(channels, "")
+        return b""

@@ -44,7 +44,7 @@ def refused(done: Sequence[effects.Effect]) -> dict[str, Any]:
 
 
 def rows(effect: effects.Effect) -> list[str]:
-    assert isinstance(effect, effects.SendRows)
+    assert isinstance(effect, sql_session.SendRows)
     return list(effect.rows)
 
 
@@ -166,7 +166,7 @@ def test_who_may_not_call_a_function_is_refused_and_the_log_is_told() -> None:
     functions = catalog.Catalog(["add"], {"add": ADD}, access)
     made = sql_session.SqlSession(functions, rules.Channels([]), Limits(), building.somebody("anon"))
     denied, send = made.receive("select add(1, 2)")
-    assert denied == effects.Denied("method 'add'", "it is not for the role anon")
+    assert denied == effects.Denied("method 'add'", "the role anon is not among its roles")
     assert refused([send])["code"] == -32003
 
 
@@ -175,8 +175,12 @@ def test_a_question_about_the_channel_is_none_of_the_statements() -> None:
     functions.predicates = {"ask": building.function(routine(argument("channel", building.TEXT)))}
     listed = rules.Channels([rules.Entry("c", authorize="ask"), rules.Entry("d", authorize="ask")])
     made = sql_session.SqlSession(functions, listed, Limits())
-    one, other = executed(made.listen("c", 0.0)), executed(made.listen("d", 0.0))
+    tickets = effects.Ticket(), effects.Ticket()
+    one, other = (executed(made.subscribe(t, [name], 0.0)) for t, name in zip(tickets, "cd", strict=True))
     statement = executed(made.receive("select add(1, 2)"))
     assert [type(effect) for effect in made.complete(one.ticket, "true")] == [effects.Subscribe]
-    assert [type(effect) for effect in made.fail(other.ticket, errors.Timeout(1))] == [effects.Denied, effects.Listened]
-    assert [type(effect) for effect in made.complete(statement.ticket, "3")] == [effects.SendRows]
+    assert [type(effect) for effect in made.fail(other.ticket, errors.Timeout(1))] == [
+        effects.Denied,
+        effects.Subscribed,
+    ]
+    assert [type(effect) for effect in made.complete(statement.ticket, "3")] == [sql_session.SendRows]

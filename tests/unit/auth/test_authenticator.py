@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 import pytest
 
-from pgrpc import config, observe
+from pgrpc import config, logs
 from pgrpc.auth import authenticator, issuing, keys
 from pgrpc.core.identity import identity
 from pgrpc.core.wire import errors
@@ -141,7 +141,7 @@ async def test_a_token_for_development_is_one_that_is_taken() -> None:
     auth = config.Auth(
         secret=SECRET * 2, algorithms=("HS512",), role_claim=("app", "role"), issuer="me", audience=("a",)
     )
-    made = authenticator.Authenticator(auth, nowhere, observe.log)
+    made = authenticator.Authenticator(auth, nowhere, logs.log)
     made.permit(["web"])
     found: identity.Identity = await made.authenticate(issuing.issue(auth, {"app": {"x": 1}}, "web", 60))
     assert (found.role, found.claims["app"]) == ("web", {"x": 1, "role": "web"})

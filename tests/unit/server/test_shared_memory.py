@@ -120,10 +120,10 @@ def test_each_tells_what_is_not_ready() -> None:
     states = shared_memory.States(2)
     unknown = {"process": "does not answer"}
     assert states.unready() == {"worker 0": unknown, "worker 1": unknown}
-    assert finished(child(lambda: states.tell(0, {"listener": "no route", "database": 'FATAL: role "ü"'})))
-    states.tell(1, {})
+    assert finished(child(lambda: states.report(0, {"listener": "no route", "database": 'FATAL: role "ü"'})))
+    states.report(1, {})
     assert states.unready() == {"worker 0": {"listener": "no route", "database": 'FATAL: role "ü"'}}
-    states.tell(0, {})
+    states.report(0, {})
     assert states.unready() == {}
     states.wipe(1)
     assert states.unready() == {"worker 1": unknown}
@@ -131,8 +131,8 @@ def test_each_tells_what_is_not_ready() -> None:
 
 def test_long_reasons_are_cut() -> None:
     states = shared_memory.States(2)
-    states.tell(0, dict.fromkeys(("server", "database", "listener"), "\N{PILE OF POO}" * 10_000))
-    states.tell(1, {})
+    states.report(0, dict.fromkeys(("server", "database", "listener"), "\N{PILE OF POO}" * 10_000))
+    states.report(1, {})
     found = states.unready()
     assert found.keys() == {"worker 0"}
     assert all(len(reason) == shared_memory._REASONS // 3 for reason in found["worker 0"].values())
@@ -140,7 +140,7 @@ def test_long_reasons_are_cut() -> None:
 
 def test_who_has_told_nothing_for_long_does_not_count_as_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     states = shared_memory.States(1)
-    states.tell(0, {})
+    states.report(0, {})
     later = time.monotonic() + shared_memory.STALE + 0.1
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert states.unready() == {"worker 0": {"process": "does not answer"}}
@@ -148,7 +148,7 @@ def test_who_has_told_nothing_for_long_does_not_count_as_ready(monkeypatch: pyte
 
 def test_what_is_half_written_is_not_taken_for_the_truth() -> None:
     states = shared_memory.States(1)
-    states.tell(0, {"listener": "down"})
+    states.report(0, {"listener": "down"})
     states._memory[20] ^= 1
     assert states.unready() == {"worker 0": {"process": "does not answer"}}
 

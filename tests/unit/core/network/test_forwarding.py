@@ -143,7 +143,7 @@ def test_it_does_not_end_in_a_separator() -> None:
     ],
 )
 def test_what_an_address_counts_as(address: str, counts_as: str) -> None:
-    assert forwarding.customer(address) == counts_as
+    assert forwarding.rate_limit_key(address) == counts_as
 
 
 def test_both_kinds_must_lead_to_the_same_client() -> None:

@@ -10,7 +10,7 @@ from tests.unit import building
 def call(key: Any = 1, identifier: str | None = "") -> effects.Execute:
     ticket = effects.Ticket(str(key) if identifier == "" else identifier, key, None)
     function = building.function(building.routine())
-    return effects.Execute(ticket, function.bind([]), identity.NOBODY)
+    return effects.Execute(ticket, function.bind([]), identity.NOBODY, "key")
 
 
 def test_as_many_as_may_run_and_the_others_in_turn() -> None:

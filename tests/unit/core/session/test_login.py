@@ -7,7 +7,7 @@ from pgrpc.core.session import effects, login
 from pgrpc.core.wire import errors
 from tests.unit.building import somebody
 
-TERMS = identity.Terms(notice=60, patience=10)
+TERMS = identity.LoginPolicy(warn_before=60, timeout=10)
 ANN = somebody("web", expires=1000.0, sub="ann")
 ANON = somebody("anon")
 
@@ -16,13 +16,13 @@ def ticket() -> effects.Ticket:
     return effects.Ticket("7", 7, None)
 
 
-def make(client: identity.Identity | None = ANN, now: float = 0.0) -> login.Standing:
-    of = login.Standing(client, TERMS)
+def make(client: identity.Identity | None = ANN, now: float = 0.0) -> login.LoginState:
+    of = login.LoginState(client, TERMS)
     of.begin(now)
     return of
 
 
-def fallen(of: login.Standing, now: float = 1000.0) -> effects.Ticket:
+def fallen(of: login.LoginState, now: float = 1000.0) -> effects.Ticket:
     """The ticket of the fallback that the end of an identity leads to."""
     (login,) = of.tick(now)
     assert isinstance(login, effects.Login)
@@ -38,30 +38,30 @@ def notice(done: list[effects.Effect]) -> int:
 
 def test_one_whose_identity_has_no_end() -> None:
     for terms in (None, TERMS):
-        of = login.Standing(ANON, terms)
+        of = login.LoginState(ANON, terms)
         assert of.begin(0.0) == of.tick(1e12) == []
         assert of.client is ANON
 
 
 def test_the_end_is_announced_once() -> None:
-    of = login.Standing(ANN, TERMS)
-    assert of.begin(900.0) == [effects.Wake(940.0)]
-    assert of.tick(939.9) == [effects.Wake(940.0)]  # a clock that was put back, or a timer that came early
+    of = login.LoginState(ANN, TERMS)
+    assert of.begin(900.0) == [effects.SetTimer(940.0)]
+    assert of.tick(939.9) == [effects.SetTimer(940.0)]  # a clock that was put back, or a timer that came early
     send, wake = of.tick(940.2)
     assert notice([send]) == 60
-    assert wake == effects.Wake(1000.0)
-    assert of.tick(999.9) == [effects.Wake(1000.0)]
+    assert wake == effects.SetTimer(1000.0)
+    assert of.tick(999.9) == [effects.SetTimer(1000.0)]
     assert of.client is ANN
 
 
 def test_one_that_ends_sooner_than_it_would_be_announced() -> None:
-    of = login.Standing(ANN, TERMS)
+    of = login.LoginState(ANN, TERMS)
     assert notice(of.begin(970.0)) == 30
 
 
 def test_an_end_without_terms_comes_unannounced() -> None:
-    of = login.Standing(ANN, None)
-    assert of.begin(970.0) == [effects.Wake(1000.0)]
+    of = login.LoginState(ANN, None)
+    assert of.begin(970.0) == [effects.SetTimer(1000.0)]
     fallen(of)
 
 
@@ -92,7 +92,7 @@ def test_logging_in() -> None:
     assert of.awaits(mine)
     assert not of.awaits(ticket())
     bob = somebody("web", expires=2000.0, sub="bob")
-    assert of.logged_in(bob, 950.0) == [effects.Wake(1940.0)]
+    assert of.logged_in(bob, 950.0) == [effects.SetTimer(1940.0)]
     assert of.client is bob
     assert of.answered() is mine
     assert of.answered() is None
@@ -149,27 +149,27 @@ def test_the_end_of_what_a_login_brought_before_it_is_answered() -> None:
 
 
 def test_one_who_must_log_in_first() -> None:
-    of = login.Standing(None, TERMS)
-    assert of.begin(100.0) == [effects.Wake(110.0)]
-    assert of.tick(109.0) == [effects.Wake(110.0)]
+    of = login.LoginState(None, TERMS)
+    assert of.begin(100.0) == [effects.SetTimer(110.0)]
+    assert of.tick(109.0) == [effects.SetTimer(110.0)]
     of.log_in(ticket(), "wrong")
     assert of.failed() == []  # there is time left to try again
     of.log_in(ticket(), "token")
-    assert of.logged_in(ANN, 109.0) == [effects.Wake(940.0)]
+    assert of.logged_in(ANN, 109.0) == [effects.SetTimer(940.0)]
     assert of.client is ANN
 
 
 def test_one_who_does_not_log_in_in_time() -> None:
-    of = login.Standing(None, TERMS)
+    of = login.LoginState(None, TERMS)
     of.begin(100.0)
     fallen(of, 110.0)
     assert [type(effect) for effect in of.failed()] == [effects.Close]
 
 
 def test_nobody_logs_in_where_there_are_no_terms() -> None:
-    of = login.Standing(None, None)
+    of = login.LoginState(None, None)
     assert of.begin(0.0) == []
-    with pytest.raises(errors.MethodNotFound, match="asks for no token"):
+    with pytest.raises(errors.MethodNotFound, match="takes no tokens"):
         of.log_in(ticket(), "token")
 
 
@@ -185,3 +185,14 @@ def test_after_the_connection_nothing_is_awaited() -> None:
 def test_the_token_is_not_shown() -> None:
     (login,) = make().log_in(ticket(), "eyJ")
     assert "eyJ" not in repr(login)
+
+
+def test_whether_the_client_asked_for_the_login_in_flight() -> None:
+    of = make()
+    assert not of.was_requested
+    of.log_in(ticket(), "token")
+    assert of.was_requested
+    of = login.LoginState(ANN, TERMS)
+    of.begin(0.0)
+    fallen(of)
+    assert not of.was_requested

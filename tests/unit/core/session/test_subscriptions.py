@@ -7,7 +7,7 @@ import pytest
 
 from pgrpc.core.channels import rules
 from pgrpc.core.functions import catalog
-from pgrpc.core.session import effects, subscriptions
+from pgrpc.core.session import calls, effects, subscriptions
 from pgrpc.core.wire import errors
 from tests.unit import building
 from tests.unit.building import argument, somebody
@@ -23,8 +23,12 @@ LISTED = [
     rules.Entry("odd", authorize="not_there"),
     rules.Entry("short", authorize="takes_a_number"),
 ]
-UNAVAILABLE = "unavailable: whether it may be heard cannot be asked now; try again"
+UNAVAILABLE = "unavailable: the database cannot decide now whether it is allowed; try again"
 LEFT = "unsubscribed before it took effect"
+
+
+def answered(ticket: effects.Ticket, results: dict[str, str], live: list[str]) -> list[effects.Effect]:
+    return [effects.Subscribed(ticket, results), effects.Activate(live)]
 
 
 def make(limit: int = 128) -> subscriptions.Subscriptions:
@@ -33,40 +37,40 @@ def make(limit: int = 128) -> subscriptions.Subscriptions:
         "may_listen": building.function(building.routine(argument("channel", building.TEXT))),
         "takes_a_number": building.function(building.routine(argument("channel"))),
     }
-    return subscriptions.Subscriptions(rules.Channels(LISTED), functions, limit)
+    return subscriptions.Subscriptions(rules.Channels(LISTED), functions, limit, calls.Calls(100), answered)
 
 
 def ticket() -> effects.Ticket:
     return effects.Ticket("1", 1, None)
 
 
-def asked(steps: Sequence[subscriptions.Step]) -> dict[str, effects.Ticket]:
+def asked(steps: Sequence[effects.Effect]) -> dict[str, effects.Ticket]:
     """The questions among the steps: channel -> ticket."""
     found = [step for step in steps if isinstance(step, effects.Execute)]
     return {str(step.call.arguments[0]): step.ticket for step in found}
 
 
-def wanted(steps: Sequence[subscriptions.Step]) -> list[str]:
+def wanted(steps: Sequence[effects.Effect]) -> list[str]:
     return [name for step in steps if isinstance(step, effects.Subscribe) for name in step.rules]
 
 
-def answer(steps: Sequence[subscriptions.Step]) -> Any:
-    (found,) = [step for step in steps if isinstance(step, subscriptions.Answer)]
+def answer(steps: Sequence[effects.Effect]) -> Any:
+    (found,) = [step for step in steps if isinstance(step, effects.Subscribed)]
     return found.results
 
 
-def denied(steps: Sequence[subscriptions.Step]) -> list[str]:
+def denied(steps: Sequence[effects.Effect]) -> list[str]:
     return [step.reason for step in steps if isinstance(step, effects.Denied)]
 
 
-def ended(steps: Sequence[subscriptions.Step]) -> list[tuple[list[str], str]]:
+def ended(steps: Sequence[effects.Effect]) -> list[tuple[list[str], str]]:
     """What the client is told; it was unsubscribed before."""
     for index, step in enumerate(steps):
-        if isinstance(step, effects.Ended):
+        if isinstance(step, effects.SubscriptionsEnded):
             gone = steps[index - 1]
             assert isinstance(gone, effects.Unsubscribe)
             assert set(step.channels) <= set(gone.channels)
-    return [(step.channels, step.reason) for step in steps if isinstance(step, effects.Ended)]
+    return [(step.channels, step.reason) for step in steps if isinstance(step, effects.SubscriptionsEnded)]
 
 
 def hear(of: subscriptions.Subscriptions, *names: str, client: Any = ANN) -> None:
@@ -74,7 +78,7 @@ def hear(of: subscriptions.Subscriptions, *names: str, client: Any = ANN) -> Non
     mine = ticket()
     steps = of.on(mine, names, client)
     for question in asked(steps).values():
-        of.told(question, "true")
+        of.decided(question, "true")
     assert answer(of.took_effect(mine, dict.fromkeys(names, "ok"))) == dict.fromkeys(names, "ok")
 
 
@@ -95,11 +99,8 @@ def test_what_needs_no_question() -> None:
     }  # fmt: skip
     done = of.took_effect(mine, {"news": "ok", "shut": "unavailable", "user.ann": "ok"})
     assert done == [
-        subscriptions.Answer(
-            mine,
-            {"news": "ok", "shut": "unavailable", "user.ann": "ok", "user.bob": "not allowed"},
-            ["news", "user.ann"],
-        )
+        effects.Subscribed(mine, {"news": "ok", "shut": "unavailable", "user.ann": "ok", "user.bob": "not allowed"}),
+        effects.Activate(["news", "user.ann"]),
     ]
     assert held(of) == ["news", "user.ann"]
 
@@ -127,10 +128,10 @@ def test_listen_comes_when_the_last_question_is_answered() -> None:
     assert list(questions) == ["room.1", "room.2", "vip.1"]
     assert wanted(steps) == []
     assert all(of.asks(each) for each in questions.values())
-    assert of.told(questions["room.2"], "true") == []
+    assert of.decided(questions["room.2"], "true") == []
     assert not of.asks(questions["room.2"])
-    assert denied(of.told(questions["vip.1"], "false")) == ["may_listen of 'vip.*' said no"]
-    assert wanted(of.told(questions["room.1"], "true")) == ["news", "room.1", "room.2"]
+    assert denied(of.decided(questions["vip.1"], "false")) == ["may_listen, authorize of 'vip.*', returned false"]
+    assert wanted(of.decided(questions["room.1"], "true")) == ["news", "room.1", "room.2"]
     done = of.took_effect(mine, dict.fromkeys(("news", "room.1", "room.2"), "ok"))
     assert answer(done) == {"news": "ok", "room.1": "ok", "room.2": "ok", "vip.1": "not allowed"}
 
@@ -138,27 +139,27 @@ def test_listen_comes_when_the_last_question_is_answered() -> None:
 @pytest.mark.parametrize(
     ("said", "words", "reason"),
     [
-        ("false", "not allowed", "may_listen of 'room.*' said no"),
-        ("null", "not allowed", "may_listen of 'room.*' said neither"),
-        ('"true"', "not allowed", "may_listen of 'room.*' said neither"),
+        ("false", "not allowed", "may_listen, authorize of 'room.*', returned false"),
+        ("null", "not allowed", "may_listen, authorize of 'room.*', returned null"),
+        ('"true"', "not allowed", "may_listen, authorize of 'room.*', returned \"true\""),
         (
             errors.DatabaseRefused({"sqlstate": "P0001", "message": "secret"}),
             "not allowed",
-            "may_listen of 'room.*' failed: P0001",
+            "may_listen, authorize of 'room.*', failed: P0001",
         ),
-        (errors.Timeout(2), "not allowed", "may_listen of 'room.*' failed: 57014"),
-        (errors.InternalError(), "not allowed", "may_listen of 'room.*' failed: Internal error"),
+        (errors.Timeout(2), "not allowed", "may_listen, authorize of 'room.*', failed: 57014"),
+        (errors.InternalError(), "not allowed", "may_listen, authorize of 'room.*', failed: Internal error"),
         (
             errors.Unavailable(),
             UNAVAILABLE,
-            "may_listen of 'room.*' could not be asked: the database is away, or too busy",
+            "may_listen, authorize of 'room.*', could not be called: the database is unavailable, or too busy",
         ),
     ],
 )
 def test_what_is_not_a_yes(said: str | errors.RpcError, words: str, reason: str) -> None:
     of = make()
     (question,) = asked(of.on(ticket(), ["room.1"], ANN)).values()
-    steps = of.told(question, said)
+    steps = of.decided(question, said)
     assert denied(steps) == [reason]
     assert answer(steps) == {"room.1": words}
     assert held(of) == []
@@ -169,10 +170,10 @@ def test_a_function_that_is_not_known_or_cannot_be_asked() -> None:
     mine = ticket()
     steps = of.on(mine, ["odd", "short", "news", "room.1"], ANN)
     assert denied(steps) == [
-        "not_there of 'odd' could not be asked: the database is away, or too busy",
-        "takes_a_number of 'short' failed: Invalid params",
+        "not_there, authorize of 'odd', could not be called: the database is unavailable, or too busy",
+        "takes_a_number, authorize of 'short', failed: Invalid params",
     ]
-    assert wanted(of.told(asked(steps)["room.1"], "true")) == ["news", "room.1"]
+    assert wanted(of.decided(asked(steps)["room.1"], "true")) == ["news", "room.1"]
     assert answer(of.took_effect(mine, {"news": "ok", "room.1": "ok"})) == {
         "odd": UNAVAILABLE,
         "short": "not allowed",
@@ -187,7 +188,7 @@ def test_what_is_held_or_asked_about_counts_for_the_limit_and_what_was_refused_d
     (question,) = asked(of.on(ticket(), ["room.1"], ANN)).values()
     hear(of, "news")
     assert answer(of.on(ticket(), ["shut", "news"], ANN)) == {"shut": full, "news": "ok"}
-    of.told(question, "false")
+    of.decided(question, "false")
     hear(of, "shut")
 
 
@@ -197,11 +198,11 @@ def test_what_is_on_its_way_is_counted_until_it_is_answered() -> None:
     mine = ticket()
     of.on(mine, ["news"], ANN)
     of.off(["news"])
-    assert of.on_their_way == 4
+    assert of.requested == 4
     of.took_effect(mine, {"news": "ok"})
-    assert of.on_their_way == 3
-    of.told(question, "false")
-    assert of.on_their_way == 0
+    assert of.requested == 3
+    of.decided(question, "false")
+    assert of.requested == 0
 
 
 def test_given_up_while_it_is_asked_about() -> None:
@@ -213,8 +214,8 @@ def test_given_up_while_it_is_asked_about() -> None:
         {"room.1": "ok", "x": "not subscribed"},
         [effects.Unsubscribe(["room.1"])],
     )
-    assert of.told(questions["room.1"], "true") == []
-    assert wanted(of.told(questions["room.2"], "true")) == ["room.2"]
+    assert of.decided(questions["room.1"], "true") == []
+    assert wanted(of.decided(questions["room.2"], "true")) == ["room.2"]
     assert answer(of.took_effect(mine, {"room.2": "ok"})) == {"room.1": LEFT, "room.2": "ok"}
 
 
@@ -222,7 +223,7 @@ def test_given_up_while_it_is_asked_about_and_then_refused() -> None:
     of = make()
     (question,) = asked(of.on(ticket(), ["room.1"], ANN)).values()
     of.off(["room.1"])
-    assert answer(of.told(question, "false")) == {"room.1": LEFT}
+    assert answer(of.decided(question, "false")) == {"room.1": LEFT}
 
 
 def test_after_the_end_nothing_is_answered() -> None:
@@ -259,11 +260,11 @@ def test_the_function_is_asked_again_and_what_it_allows_stays() -> None:
     assert [step.caller for step in steps if isinstance(step, effects.Execute)] == [BOB, BOB]
     questions = asked(steps)
     assert of.renewing
-    assert of.told(questions["room.1"], "true") == []
+    assert of.decided(questions["room.1"], "true") == []
     assert of.renewing
-    steps = of.told(questions["room.2"], "false")
+    steps = of.decided(questions["room.2"], "false")
     assert ended(steps) == [(["room.2"], "not allowed")]
-    assert denied(steps) == ["may_listen of 'room.*' said no"]
+    assert denied(steps) == ["may_listen, authorize of 'room.*', returned false"]
     assert not of.renewing
     assert held(of) == ["news", "room.1"]
 
@@ -272,7 +273,7 @@ def test_what_cannot_be_asked_ends() -> None:
     of = make()
     hear(of, "room.1")
     (question,) = asked(of.renew(BOB)).values()
-    assert ended(of.told(question, errors.Unavailable())) == [(["room.1"], UNAVAILABLE)]
+    assert ended(of.decided(question, errors.Unavailable())) == [(["room.1"], UNAVAILABLE)]
 
 
 def test_an_answer_about_somebody_that_the_client_is_no_more_counts_for_nothing() -> None:
@@ -280,9 +281,9 @@ def test_an_answer_about_somebody_that_the_client_is_no_more_counts_for_nothing(
     hear(of, "room.1")
     (about_bob,) = asked(of.renew(BOB)).values()
     (about_ann,) = asked(of.renew(ANN)).values()
-    assert of.told(about_bob, "false") == []
+    assert of.decided(about_bob, "false") == []
     assert of.renewing
-    assert of.told(about_ann, "true") == []
+    assert of.decided(about_ann, "true") == []
     assert held(of) == ["room.1"]
 
 
@@ -291,7 +292,7 @@ def test_what_was_given_up_meanwhile_is_not_told() -> None:
     hear(of, "room.1")
     (question,) = asked(of.renew(BOB)).values()
     of.off(["room.1"])
-    assert ended(of.told(question, "false")) == []
+    assert ended(of.decided(question, "false")) == []
 
 
 def test_what_is_on_its_way_is_refused_in_its_answer() -> None:
@@ -315,8 +316,8 @@ def test_what_is_asked_about_is_asked_about_for_the_new_one_whose_answer_counts(
     (about_bob,) = asked(of.renew(BOB)).items()
     answers = [(about_ann[1], "false" if said == "true" else "true"), (about_bob[1], said)]
     first, second = reversed(answers) if new_one_first else answers
-    assert wanted(of.told(*first)) == []
-    steps = of.told(*second)
+    assert wanted(of.decided(*first)) == []
+    steps = of.decided(*second)
     if said == "true":
         assert wanted(steps) == ["room.1"]
     else:
@@ -327,10 +328,10 @@ def test_what_waits_for_listen_is_asked_about_as_what_is_heard() -> None:
     of = make()
     mine = ticket()
     (about_ann,) = asked(of.on(mine, ["room.1"], ANN)).values()
-    assert wanted(of.told(about_ann, "true")) == ["room.1"]
+    assert wanted(of.decided(about_ann, "true")) == ["room.1"]
     (about_bob,) = asked(of.renew(BOB)).values()
     assert of.renewing
-    assert of.told(about_bob, "false")[1:] == [effects.Unsubscribe(["room.1"])]
+    assert of.decided(about_bob, "false")[1:] == [effects.Unsubscribe(["room.1"])]
     assert answer(of.took_effect(mine, {"room.1": LEFT})) == {"room.1": "not allowed"}
 
 

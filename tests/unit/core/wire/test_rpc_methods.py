@@ -17,7 +17,7 @@ def faults(read: Callable[[rpc_methods.Params], Any], params: rpc_methods.Params
 
 @pytest.mark.parametrize("params", [["a", "b"], {"channels": ["a", "b"]}], ids=["array", "object"])
 def test_names(params: rpc_methods.Params) -> None:
-    assert rpc_methods.names(params) == ["a", "b"]
+    assert rpc_methods.channels(params) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_names(params: rpc_methods.Params) -> None:
     ],
 )
 def test_no_names(params: rpc_methods.Params, expected: list[tuple[str, str]]) -> None:
-    assert faults(rpc_methods.names, params) == expected
+    assert faults(rpc_methods.channels, params) == expected
 
 
 @pytest.mark.parametrize("params", [["t"], {"token": "t"}], ids=["array", "object"])
@@ -70,4 +70,12 @@ def test_notifications() -> None:
         "jsonrpc": "2.0",
         "method": "rpc.expiring",
         "params": {"expires_in": 60},
+    }
+
+
+def test_the_words_of_a_gap() -> None:
+    assert json.loads(rpc_methods.gap(("a", 'b"'), "was away")) == {
+        "jsonrpc": "2.0",
+        "method": "rpc.gap",
+        "params": {"channels": ["a", 'b"'], "reason": "was away"},
     }

@@ -1,0 +1,174 @@
+"""Who may come in: proxies in front, host name, stopping, origin, connection limits, token; in this order.
+
+Owns the order, and the words, status and headers of each refusal. A request and what its handler accepts go in, an
+Admitted or a Refused comes out: every handler uses it, whatever it serves. Must not know the handlers, nor what a
+client does once it is in.
+"""
+
+import ipaddress
+import math
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from tornado.httputil import HTTPServerRequest
+
+from pgrpc import config, observe
+from pgrpc.core.identity import identity
+from pgrpc.core.limits import quota, ratelimit, settings
+from pgrpc.core.network import forwarding, origins
+from pgrpc.core.wire import errors
+from pgrpc.web import bearer
+
+Authenticate = Callable[[str | None], Awaitable[identity.Identity]]
+"""Who has this token, or has none. Raises errors.Unauthenticated, errors.Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a kind of handler accepts.
+
+    token_later: a client may come without a token, and log in later. token: where else than in its header one may be.
+    """
+
+    token: bearer.Places = field(default_factory=bearer.Places)
+    token_later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """client: None where it must log in first."""
+
+    client: identity.Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer instead: a status, one line of plain text, headers."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Admission:
+    """listening: the server's sockets. auth, authenticate: None, both, where clients need no token.
+
+    rates: how often each client has asked lately. is_stopping: whether nobody more is admitted.
+    """
+
+    def __init__(
+        self,
+        server: config.Server,
+        limits: settings.Limits,
+        listening: Iterable[socket.socket],
+        observer: observe.Observer,
+        *,
+        rates: ratelimit.Buckets,
+        auth: config.Auth | None = None,
+        authenticate: Authenticate | None = None,
+    ) -> None:
+        self._limits = limits
+        self._observe = observer
+        self.rates = rates
+        self._auth = auth
+        self._authenticate = authenticate
+        self.is_stopping = False
+        self._origins = origins.Origins(server.allowed_origins)
+        self._proxies = forwarding.Proxies(server.trusted_proxies)
+        addresses = [each.getsockname() for each in listening]
+        local = all(ipaddress.ip_address(address[0]).is_loopback for address in addresses)
+        self._hosts = origins.Hosts(server.allowed_hosts, [address[1] for address in addresses] if local else ())
+
+    def host(self, request: HTTPServerRequest) -> Refused | None:
+        """First for every request: give it its client's address and scheme; refused where it was meant for another host
+        (421: RFC 9110 section 15.5.20).
+        """
+        client = self._proxies.client(str(request.remote_ip), request.headers)
+        request.remote_ip = client.address
+        if client.scheme is not None:
+            request.protocol = client.scheme
+        host = request.headers.get("Host", "")
+        if self._hosts.allows(host):
+            return None
+        self._observe(observe.HostRefused(client.address, host))
+        words = "this server does not answer to this name; server.allowed_hosts lists those that it does"
+        return Refused(421, f"{words}\n")
+
+    async def admit(self, request: HTTPServerRequest, door: Door, held: quota.Quota) -> Admitted | Refused:
+        """All the rest, for a client that stays: its connection counts in `held` until that is released."""
+        refused = self.stopping() or self._origin(request)
+        if refused is not None:
+            return refused
+        if reason := held.acquire(self._limits, rate_limit_key(request)):
+            return self._overloaded(reason)
+        return await self.identify(request, door)
+
+    async def identify(self, request: HTTPServerRequest, door: Door) -> Admitted | Refused:
+        """Who the client is, by its token."""
+        if (auth := self._auth) is None:
+            return Admitted(identity.NOBODY)
+        token = None
+        try:
+            token = bearer.token(request, auth, door.token, self._origins.lists)
+            if token is None and auth.anonymous_role is None and door.token_later:
+                return Admitted(None)
+            if token is not None and (wait := self._too_many_logins(request)):
+                return self._overloaded("this address logs in too often", 429, math.ceil(wait))
+            client = await self.authenticate(request, token)
+        except bearer.CookieFromElsewhere:
+            words = "a cookie is accepted only from pages of server.allowed_origins, and this is none"
+            return self._unknown(request, words, 403)
+        except errors.Unauthenticated as error:
+            challenge = {"WWW-Authenticate": bearer.challenge(error.message if token else None)}
+            return self._unknown(request, error.message, 401, challenge)
+        except errors.Unavailable as error:
+            return self._unknown(request, error.message, 503, {"Retry-After": "1"})
+        return self.stopping() or Admitted(client)
+
+    async def authenticate(self, request: HTTPServerRequest, token: str | None) -> identity.Identity:
+        """Who has this token, or none, and sends this request. Raises errors.Unauthenticated, errors.Unavailable."""
+        assert self._auth is not None
+        assert self._authenticate is not None
+        found = await self._authenticate(token)
+        return found.having(bearer.settings(request, self._auth.headers))
+
+    def stopping(self) -> Refused | None:
+        return self._overloaded("the server is stopping") if self.is_stopping else None
+
+    def _origin(self, request: HTTPServerRequest) -> Refused | None:
+        """Pages that may not connect. A request without an origin comes from no browser."""
+        headers = request.headers
+        origin = headers.get("Origin")
+        if origin is None or self._origins.allows(
+            origin,
+            host=headers.get("Host", ""),
+            scheme=request.protocol,
+            fetch_site=headers.get("Sec-Fetch-Site"),
+        ):
+            return None
+        self._observe(observe.OriginRefused(str(request.remote_ip), origin))
+        return Refused(403, "pages of this origin may not connect; server.allowed_origins lists those that may\n")
+
+    def _too_many_logins(self, request: HTTPServerRequest) -> float:
+        """The seconds until one more token may come from this address; a token here is a login as rpc.login is."""
+        rate = self._limits.rates.get(("address", "logins"))
+        key = ("address", "logins", ("address", rate_limit_key(request)))
+        return 0 if rate is None else self.rates.take(key, rate, time.monotonic())
+
+    def _unknown(
+        self, request: HTTPServerRequest, reason: str, status: int, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Refused:
+        self._observe(observe.TokenRefused(str(request.remote_ip), reason))
+        return Refused(status, f"{reason}\n", headers)
+
+    def _overloaded(self, reason: str, status: int = 503, retry_after: int = 10) -> Refused:
+        self._observe(observe.Overloaded(reason))
+        return Refused(status, f"{reason}; try again later\n", {"Retry-After": str(retry_after)})
+
+
+def rate_limit_key(request: HTTPServerRequest) -> str:
+    """What a client's address counts as, where connections and requests of an address are counted."""
+    return forwarding.rate_limit_key(str(request.remote_ip))

@@ -1,0 +1,189 @@
+"""Performs what a session asks for: calls, subscriptions, logins, time.
+
+Owns the performing of effects (core/session/effects), for whatever kind of connection the session belongs to. Nothing
+here waits for the database: a call's result comes to a callback. Must not know the protocol, nor how a client is
+reached: a Client does.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from pgrpc import observe
+from pgrpc.core.channels import hub
+from pgrpc.core.identity import identity
+from pgrpc.core.session import effects, session
+from pgrpc.core.wire import errors
+from pgrpc.web import context
+
+_LOOK = 30.0
+"""Seconds at most until the clock is looked at again: it may be set, and a machine may sleep."""
+
+_LOGIN_TIMEOUT = 10.0
+"""Seconds that a login may take: keys may have to be fetched."""
+
+
+class Client(hub.Subscriber, Protocol):
+    """Who the session is of: a connection. Nothing of it may raise."""
+
+    @property
+    def address(self) -> str: ...
+    def send(self, text: str, *, more: bool) -> None:
+        """Text of the session's protocol. more: other texts may follow in this turn of the loop."""
+
+    def tell(self, effect: effects.Effect) -> None:
+        """What each kind of client is told in its own way, or not at all."""
+
+    def activated(self, channels: Sequence[str]) -> None:
+        """The events of these channels flow from now on."""
+
+    def end(self, code: errors.CloseCode, reason: str) -> None: ...
+    async def authenticate(self, token: str | None) -> identity.Identity:
+        """Raises errors.Unauthenticated, errors.Unavailable."""
+
+
+class Performer:
+    """Of one session."""
+
+    # Of an idle connection: what holds something is made on first use.
+    __slots__ = ("_client", "_in_flight", "_login", "_queue", "_session", "_shared", "_timer", "_timer_at")
+
+    def __init__(self, shared: context.Context, of: session.Session, client: Client) -> None:
+        self._shared = shared
+        self._session = of
+        self._client = client
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._login: asyncio.Task[None] | None = None
+        self._in_flight: dict[effects.Ticket, Any] | None = None  # -> the handle to cancel it by
+        self._queue: deque[effects.Effect] | None = None  # while effects are performed: those that are still to be
+
+    def begin(self) -> None:
+        """The client is there, and it is known who it is."""
+        self.perform(self._session.begin(time.time()))
+
+    def close(self) -> None:
+        """Cancel and release what the client has; again at will."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._login is not None:
+            self._login.cancel()
+        self._timer = self._timer_at = self._login = None
+        self.perform(self._session.close())
+
+    def perform(self, asked: list[effects.Effect]) -> None:
+        """Each effect, and before the next one whatever it leads to at once: of a long batch a refusal starts the next
+        call, which is refused as well. A loop, because recursion has an end.
+        """
+        if self._queue is not None:
+            self._queue.extendleft(reversed(asked))
+            return
+        self._queue = deque(asked)
+        try:
+            while self._queue:
+                self._perform_one(self._queue.popleft())
+        finally:
+            self._queue = None
+
+    def _perform_one(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Send():
+                self._client.send(effect.text, more=bool(self._in_flight))
+            case effects.Execute():
+                self._execute(effect)
+            case effects.Cancel(ticket):
+                if self._in_flight is not None and ticket in self._in_flight:
+                    self._shared.cancel(self._in_flight[ticket])
+            case effects.Subscribe(ticket, rules):
+                self._shared.hub.subscribe(self._client, rules, partial(self._subscribed, ticket))
+            case effects.Activate(channels):
+                self._shared.hub.activate(self._client, channels)
+                self._client.activated(channels)
+            case effects.Unsubscribe(channels):
+                self._shared.hub.unsubscribe(self._client, channels)
+            case effects.Login():
+                self._login = asyncio.create_task(self._log_in(effect), name="login")
+            case effects.SetTimer(at):
+                self._timer_at = at
+                self._set_timer()
+            case effects.Close(code, reason):
+                self._client.end(code, reason)
+            case effects.Denied(what, reason):
+                self._shared.observe(observe.Denied(self._client.address, what, reason))
+            case _:
+                self._client.tell(effect)
+
+    # Calls and subscriptions
+
+    def _execute(self, effect: effects.Execute) -> None:
+        if self._in_flight is None:
+            self._in_flight = {}
+        ticket = effect.ticket
+        self._in_flight[ticket] = None
+        handle = self._shared.submit(effect.call, effect.caller, effect.fair_key, partial(self._returned, ticket))
+        if ticket in self._in_flight:  # otherwise it has returned at once
+            self._in_flight[ticket] = handle
+
+    def _returned(self, ticket: effects.Ticket, result: str | errors.RpcError) -> None:
+        if self._in_flight is not None:
+            self._in_flight.pop(ticket, None)
+        if isinstance(result, str):
+            self.perform(self._session.complete(ticket, result))
+        else:
+            self.perform(self._session.fail(ticket, result))
+
+    def _subscribed(self, ticket: effects.Ticket, results: dict[str, str]) -> None:
+        self.perform(self._session.subscribed(ticket, results))
+
+    # Who the client is
+
+    async def _log_in(self, login: effects.Login) -> None:
+        """Nobody awaits this: whatever goes wrong is the login's outcome, or our bug."""
+        try:
+            try:
+                async with asyncio.timeout(_LOGIN_TIMEOUT):
+                    found = await self._client.authenticate(login.token)
+            except TimeoutError:
+                self._login_failed(login, errors.Unavailable("the token could not be verified in time; try again"))
+            except errors.RpcError as error:
+                self._login_failed(login, error)
+            else:
+                self.perform(self._session.logged_in(login.ticket, found, time.time()))
+        except Exception as error:
+            self.bug(error)
+
+    def _login_failed(self, login: effects.Login, error: errors.RpcError) -> None:
+        if login.token is not None:
+            self._shared.observe(observe.TokenRefused(self._client.address, error.message))
+        self.perform(self._session.fail(login.ticket, error))
+
+    # Time
+
+    def check_time(self) -> None:
+        """Before something is done as the client: a timer may be late, and what has ended must not count."""
+        if self._timer_at is not None and time.time() >= self._timer_at:
+            self._time_has_passed()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        assert self._timer_at is not None
+        pause = min(max(0.0, self._timer_at - time.time()), _LOOK)
+        self._timer = asyncio.get_running_loop().call_later(pause, self._time_has_passed)
+
+    def _time_has_passed(self) -> None:
+        if self._timer_at is None:
+            return
+        now = time.time()
+        if now < self._timer_at:
+            self._set_timer()
+            return
+        self._timer_at = None
+        self.perform(self._session.tick(now))
+
+    def bug(self, error: Exception) -> None:
+        self._shared.observe(observe.Bug("a session", error))
+        self._client.end(errors.CloseCode.INTERNAL, "internal error")
