@@ -143,7 +143,7 @@ class QueueFull(Observation, level=logging.WARNING, is_of_many=True):
 
 
 class ListenerDown(Observation, level=logging.ERROR):
-    words = "LISTEN connection lost; reconnecting; no events until then: {o.reason}"
+    words = "no LISTEN connection, so no events are received; reconnecting: {o.reason}"
     reason: str
 
 

@@ -113,7 +113,7 @@ def running(
         server.url = server.wait_for(r"serving (\S+)").group(1)
         if ready:
             server.wait_for("connected to the database")
-            server.wait_for("listener is connected")
+            server.wait_for("LISTEN connection open")
         yield server
         assert "Traceback" not in server.log, server.log
         assert "a bug in pgrpc" not in server.log, server.log

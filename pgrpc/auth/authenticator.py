@@ -64,7 +64,7 @@ class Authenticator:
     async def reload(self, auth: config.Auth) -> None:
         """Take the keys that the section has now, and fetch a key set anew. Raises keys.BadKey: the old ones stay."""
         if auth.jwks != self._auth.jwks:
-            raise keys.BadKey("is of another kind, or in another place, than before: start the server anew")
+            raise keys.BadKey("is of another kind, or in another place, than before: restart the server")
         self._given = keys.given(auth)
         self._taken = keys.taken(auth, self._given)
         self._forget()

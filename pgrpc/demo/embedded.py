@@ -7,14 +7,12 @@ One Server uses a folder at a time: start() stops a server that it finds running
 a lock first (pgrpc.demo does).
 """
 
-import contextlib
 import importlib.util
 import os
 import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -22,7 +20,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote
 
-from pgrpc.demo import process
+from pgrpc.demo import held_signals, process
 
 Mode = Literal["smart", "fast", "immediate"]
 
@@ -90,7 +88,7 @@ class Server:
     @property
     def pid(self) -> int | None:
         """The postmaster's, while it runs."""
-        with process.handlers_held():
+        with held_signals.handlers_held():
             return self._process.pid if self._process and self._process.poll() is None else None
 
     def dsn(self, database: str = "postgres", user: str | None = None, password: str | None = None) -> str:
@@ -111,7 +109,7 @@ class Server:
         if self.pid is not None:
             return
         try:
-            with process.handlers_held() as until:
+            with held_signals.handlers_held() as until:
                 self._open_folder(until)
                 self._recover(until)
                 if not self._cluster.exists():
@@ -123,7 +121,7 @@ class Server:
 
     def stop(self, mode: Mode = "fast") -> None:
         """Stop it, at the latest with SIGKILL. Does nothing when it does not run."""
-        with process.handlers_held():  # it is bounded, so whoever asks for an end gets it
+        with held_signals.handlers_held():  # it is bounded, so whoever asks for an end gets it
             if self._process is not None:
                 self.stopping = True
                 self._end(self._process, mode)
@@ -152,7 +150,7 @@ class Server:
 
     # The folder, and who may work in it
 
-    def _open_folder(self, until: process.Until) -> None:
+    def _open_folder(self, until: held_signals.Until) -> None:
         try:
             self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             present = {entry.name for entry in self.data.iterdir()}
@@ -176,7 +174,7 @@ class Server:
             was = made.read_text().strip()
             raise Error(f"{self.data} was made by PostgreSQL {was}, this is {version}: delete it to start anew")
 
-    def _choose_identity(self, until: process.Until) -> str:
+    def _choose_identity(self, until: held_signals.Until) -> str:
         """Settle whom to run as, by running `postgres --version` so; returns the major version."""
         why = ""
         for identity in process.identities():
@@ -201,14 +199,14 @@ class Server:
 
     # What an earlier run left behind
 
-    def _recover(self, until: process.Until) -> None:
+    def _recover(self, until: held_signals.Until) -> None:
         """A kill -9 of ours may leave a postmaster, one of the postmaster its children, both a pid file."""
         pid_file = self._cluster / "postmaster.pid"
         named = next(iter(_lines(pid_file)), "")
         if named.isdigit() and (postmaster := int(named)) in self._running():
             self._report(f"stopping a PostgreSQL that an earlier run left in {self.data} (process {postmaster})")
             for number, patience in (_STOPPING["fast"], _STOPPING["immediate"]):
-                _signal(postmaster, number)
+                process.send_signal(postmaster, number)
                 if until(lambda: not self._running(), patience):
                     break
         self._end_leftovers()
@@ -217,17 +215,17 @@ class Server:
 
     def _end_leftovers(self) -> None:
         """Backends notice a lost postmaster by themselves; those that do not in time are killed."""
-        if not process.until(lambda: not self._running(), 2.0):
+        if not held_signals.until(lambda: not self._running(), 2.0):
             for pid in self._running():
-                _signal(pid, signal.SIGKILL)
-            process.until(lambda: not self._running(), _KILLED)
+                process.send_signal(pid, signal.SIGKILL)
+            held_signals.until(lambda: not self._running(), _KILLED)
 
     def _running(self) -> set[int]:
         return process.working_in((self.data, self._cluster, self._unfinished), {"postgres", "initdb"})
 
     # Making and starting it
 
-    def _make_cluster(self, until: process.Until) -> None:
+    def _make_cluster(self, until: held_signals.Until) -> None:
         """initdb beside the real place and rename when done: a cluster that has its name is complete."""
         for locale in ("C.UTF-8", "C"):  # not every system has the first
             shutil.rmtree(self._unfinished, ignore_errors=True)
@@ -242,9 +240,9 @@ class Server:
                 return
         raise Error(f"initdb failed in {self.data} with status {status}; its log, {self.log}, ends:\n{self._tail()}")
 
-    def _launch(self, until: process.Until) -> None:
+    def _launch(self, until: held_signals.Until) -> None:
         for _ in range(_ATTEMPTS):
-            self.port = self._port_asked or _free_port()
+            self.port = self._port_asked or process.free_port(HOST)
             must = {"listen_addresses": HOST, "port": str(self.port), "unix_socket_directories": ""}
             settings = [f"--{name}={value}" for name, value in {**self._settings, **must}.items()]
             started = self._spawn("postgres", "-D", str(self._cluster), *settings)
@@ -259,7 +257,7 @@ class Server:
                 break
         raise Error(f"PostgreSQL did not start in {self.data}; its log, {self.log}, ends:\n{tail}")
 
-    def _accepts(self, started: subprocess.Popen[bytes], until: process.Until) -> bool:
+    def _accepts(self, started: subprocess.Popen[bytes], until: held_signals.Until) -> bool:
         """Wait until the pid file's last line says so; its first tells whether it is this postmaster's at all."""
 
         def ready() -> bool:
@@ -294,19 +292,8 @@ def _ended(started: subprocess.Popen[bytes]) -> bool:
     return started.poll() is not None
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 def _lines(path: Path) -> Sequence[str]:
     try:
         return path.read_text(errors="replace").splitlines()
     except OSError:
         return []
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)

@@ -9,14 +9,12 @@ import dataclasses
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from pgrpc.server import signals
 
@@ -89,71 +87,6 @@ def working_in(folders: Iterable[Path], programs: Collection[str]) -> set[int]:
     return found
 
 
-Until = Callable[[Callable[[], bool], float], bool]
-"""until() without its last parameter: whether it came true in so many seconds."""
-
-
-def until(true: Callable[[], bool], patience: float, between: Callable[[], None] = lambda: None) -> bool:
-    """Poll: other people's children, and files, can be awaited in no portable way. patience: seconds."""
-    deadline = time.monotonic() + patience
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        between()
-        time.sleep(_POLL)
-    return True
-
-
-@contextlib.contextmanager
-def handlers_held() -> Iterator[Until]:
-    """Within, the handlers of signals run only while the given until() waits, and what is left of them at the end.
-
-    A handler may raise, anywhere else: in the middle of Popen.poll() it leaves a lock behind, and the child can never
-    be waited for again; between a fork and the assignment of its result, the child is lost. To block the signals is
-    not enough, since another thread may take one, and then its handler runs in the main thread.
-    """
-    came: list[int] = []
-    held: dict[int, Callable[[int, Any], Any]] = {}
-
-    def hold(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-
-    def run() -> None:
-        while came:
-            number = came.pop(0)
-            now = signal.getsignal(number)
-            handler = held[number] if now is hold else now  # another handler may have chosen a new one
-            if callable(handler):
-                handler(number, None)
-
-    def hand_back() -> None:
-        for number, handler in held.items():
-            if signal.getsignal(number) is hold:
-                signal.signal(number, handler)
-
-    if threading.current_thread() is threading.main_thread():  # handlers run nowhere else
-        for number in signal.valid_signals():
-            handler = signal.getsignal(number)
-            if callable(handler):
-                held[number] = handler
-    try:
-        for each in held:
-            signal.signal(each, hold)
-        yield lambda true, patience: until(true, patience, run)
-    finally:
-        raised: BaseException | None = None
-        is_over = False
-        while not is_over:  # a handler may raise in the middle of this, too
-            try:
-                hand_back()
-                run()
-                is_over = True
-            except BaseException as error:
-                raised = raised or error
-        if raised is not None:
-            raise raised
-
-
 def spawn(
     command: Sequence[str | Path], identity: Identity, *, folder: Path, output: int, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
@@ -200,3 +133,15 @@ def _enter_user_namespace(uid: int, gid: int, alias: tuple[int, int]) -> None:
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{alias[0]} {uid} 1")
     Path("/proc/self/gid_map").write_text(f"{alias[1]} {gid} 1")
+
+
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """To a process that may have ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

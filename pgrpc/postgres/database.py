@@ -27,6 +27,7 @@ from pgrpc.postgres import (
     connection,
     fair_queue,
     health,
+    jobs,
     pool,
     pool_filler,
     prepared,
@@ -34,9 +35,6 @@ from pgrpc.postgres import (
     sqlstate,
     statements,
 )
-
-Result = str | errors.RpcError
-"""JSON text, or what the client is told."""
 
 _GRACE = 5.0
 """Seconds beyond statement_timeout after which a server that does not answer is given up."""
@@ -48,36 +46,6 @@ _NO_SESSION = {
     "sqlstate": "0A000",
     "message": "a procedure cannot be called as a role through a pooler: it needs a direct connection",
 }
-
-
-class Job:
-    """One call on its way."""
-
-    __slots__ = (
-        "call", "caller", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps",
-        "timeout",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        call: catalog.Call,
-        caller: identity.Identity,
-        client: Hashable,
-        done: Callable[[Result], None],
-        steps: statements.Steps,
-        timeout: float,
-    ) -> None:
-        self.call = call
-        self.caller = caller
-        self.timeout = timeout
-        self.client = client
-        self.done: Callable[[Result], None] | None = done
-        self.steps = steps
-        self.conn: prepared.Connection | None = None
-        self.started = 0.0
-        self.deadline = 0.0
-        self.cancel_asked = False
-        self.cancel_runs = False
 
 
 class Database:
@@ -100,10 +68,10 @@ class Database:
         self._pool = pool.Pool(pool_size)
         self._supply = pool_filler.Supply(connector, self._pool, observer, self._supplied, self._lost, self._went_down)
         self._probes = health.Probes(self._pool, self._dispatch)
-        self._queue: fair_queue.FairQueue[Job] = fair_queue.FairQueue(queue_size)
+        self._queue: fair_queue.FairQueue[jobs.Job] = fair_queue.FairQueue(queue_size)
         self._result_size = result_size
         self._prologues = prologue.Prologues(statement_timeout)
-        self._lent: dict[Job, None] = {}
+        self._running: dict[jobs.Job, None] = {}
         self._closing = False
         self._idle: asyncio.Event | None = None
         self.down: str | None = _NOT_YET
@@ -151,14 +119,14 @@ class Database:
 
     @property
     def in_flight(self) -> int:
-        return len(self._lent) + len(self._queue)
+        return len(self._running) + len(self._queue)
 
     def submit(
-        self, call: catalog.Call, caller: identity.Identity, client: Hashable, done: Callable[[Result], None]
-    ) -> Job:
+        self, call: catalog.Call, caller: identity.Identity, client: Hashable, done: Callable[[jobs.Result], None]
+    ) -> jobs.Job:
         """Have a call made as `caller`; `done` is called once, at once where it cannot be made."""
         steps = statements.steps(call, caller, self._prologues, self._result_size)
-        job = Job(call, caller, client, done, steps, self._prologues.timeout(call, caller))
+        job = jobs.Job(call, caller, client, done, steps, self._prologues.timeout(call, caller))
         if self.down is not None:
             self._answer(job, errors.Unavailable())
         elif not self._queue and (conn := self._pool.acquire()) is not None:
@@ -170,7 +138,7 @@ class Database:
             self._queue.put(client, job)
         return job
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: jobs.Job) -> None:
         """Cancel a call, in PostgreSQL too; one that has ended already stays as it is."""
         if job.done is None:
             return
@@ -187,16 +155,16 @@ class Database:
         while self._queue and (conn := self._pool.acquire()) is not None:
             self._start(self._queue.get(), conn)
 
-    def _start(self, job: Job, conn: prepared.Connection) -> None:
+    def _start(self, job: jobs.Job, conn: prepared.Connection) -> None:
         job.conn = conn
         job.started = time.monotonic()
-        self._lent[job] = None
+        self._running[job] = None
         if statements.needs_session(job.call, job.caller) and not conn.is_session:
             self._end(job, errors.DatabaseRefused(_NO_SESSION))
         else:
             self._advance(job, None)
 
-    def _advance(self, job: Job, outcome: connection.Outcome | None) -> None:
+    def _advance(self, job: jobs.Job, outcome: connection.Outcome | None) -> None:
         """The next step of a call, after its last one came to `outcome`."""
         conn = job.conn
         assert conn is not None
@@ -222,7 +190,7 @@ class Database:
             conn.close()
             self._end(job, errors.InternalError())
 
-    def _cause(self, job: Job, conn: prepared.Connection, error: psycopg2.Error) -> Exception:
+    def _cause(self, job: jobs.Job, conn: prepared.Connection, error: psycopg2.Error) -> Exception:
         """What a failed statement means, where only the job knows: who cancelled it, whether the connection is gone."""
         if isinstance(error, psycopg2.errors.QueryCanceled):
             if job.cancel_asked:
@@ -233,13 +201,13 @@ class Database:
             return errors.Unavailable(sqlstate.FATE_UNKNOWN, retry_after=None)
         return error
 
-    def _end(self, job: Job, result: Result) -> None:
+    def _end(self, job: jobs.Job, result: jobs.Result) -> None:
         self._answer(job, result)
         # While a cancel is on its way the connection stays out: it would hit the cleaning, or the next call.
         if not job.cancel_runs:
             self._clean(job)
 
-    def _clean(self, job: Job) -> None:
+    def _clean(self, job: jobs.Job) -> None:
         """Make the connection of an answered call fit for the next one."""
         conn = job.conn
         assert conn is not None
@@ -253,7 +221,7 @@ class Database:
                 return
         self._release(job)
 
-    def _cleaned(self, job: Job, outcome: connection.Outcome) -> None:
+    def _cleaned(self, job: jobs.Job, outcome: connection.Outcome) -> None:
         conn = job.conn
         assert conn is not None
         conn.forget_prepared()
@@ -261,7 +229,7 @@ class Database:
             conn.close()
         self._release(job)
 
-    def _cancel_in_thread(self, job: Job, cancel: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+    def _cancel_in_thread(self, job: jobs.Job, cancel: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
         """Cancelling blocks: libpq opens a connection for it. A daemon, since a database that hangs must not keep
         this process from ending; never more than one for each connection.
         """
@@ -269,19 +237,19 @@ class Database:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(self._cancel_returned, job)
 
-    def _cancel_returned(self, job: Job) -> None:
+    def _cancel_returned(self, job: jobs.Job) -> None:
         job.cancel_runs = False
         if job.done is None:
             self._clean(job)
 
-    def _release(self, job: Job) -> None:
+    def _release(self, job: jobs.Job) -> None:
         assert job.conn is not None
-        del self._lent[job]
+        del self._running[job]
         self._pool.release(job.conn)
         self._dispatch()
         self._tell_idle()
 
-    def _answer(self, job: Job, result: Result) -> None:
+    def _answer(self, job: jobs.Job, result: jobs.Result) -> None:
         done, job.done = job.done, None
         if done is not None:
             try:
@@ -310,7 +278,7 @@ class Database:
         while True:
             await asyncio.sleep(1)
             now = time.monotonic()
-            for job in list(self._lent):
+            for job in list(self._running):
                 if job.conn is not None and now > job.deadline:
                     job.conn.give_up()
                     self._probes.soon()

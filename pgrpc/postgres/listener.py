@@ -92,7 +92,7 @@ class Listener:
     def listen(self, name: str) -> None:
         """Have LISTEN take effect; the sink is told when it has, or at once where it cannot."""
         if self._conn is None:
-            self.sink.listen_refused(name, "unavailable: the database is away; try again")
+            self.sink.listen_refused(name, "unavailable: no connection to the database; try again")
             return
         self._wanted.add(name)
         self._changed[name] = None

@@ -23,7 +23,7 @@ from pgrpc.core.identity import identity
 from pgrpc.core.limits import counts, ratelimit
 from pgrpc.postgres import connect, database, listener
 from pgrpc.server import admin, admin_channel, catalog_reader, event_loop, malloc, readiness, supervisor
-from pgrpc.web import admission, context, ports, server
+from pgrpc.web import admission, context, heartbeat, ports, server
 
 if TYPE_CHECKING:
     from pgrpc.auth import authenticator as authenticating
@@ -132,21 +132,11 @@ async def build(
     sockets = share.sockets if share else bind(config.server)[0]
     admitting = _admission(config, sockets, share, authenticator, observer)
     ready = readiness.Readiness(calls, events, functions, admitting, share)
+    channels = rules.Channels(config.channels, reserved)
     shared = context.Context(
-        config.server,
-        config.limits,
-        admitting,
-        functions,
-        rules.Channels(config.channels, reserved),
-        subscribers,
-        calls.submit,
-        calls.cancel,
-        observer,
-        ready.anywhere,
-        share.counts if share else counts.Local(),
-        config.dialects,
-        _login_policy(config),
-    )
+        config.server, config.limits, admitting, functions, channels, subscribers, calls.submit, calls.cancel, observer,
+        ready.anywhere, share.counts if share else counts.Local(), config.dialects, _login_policy(config),
+    )  # fmt: skip
     web = _web(shared, sockets)
     operator = admin.Admin(web, authenticator, lambda: configuration.load(config.path, environ), observer)
     events.sink = subscribers
@@ -162,7 +152,10 @@ async def build(
     if authenticator is not None:
         parts["keys"] = authenticator
     return supervisor.Parts(
-        web, calls, operator, {"heartbeat": web.heartbeat, **{name: part.run for name, part in parts.items()}}
+        web,
+        calls,
+        operator,
+        {"heartbeat": partial(heartbeat.run, shared), **{name: part.run for name, part in parts.items()}},
     )
 
 

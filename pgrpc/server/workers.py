@@ -21,7 +21,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 import pgrpc.config as configuration
@@ -36,10 +36,10 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PROMPT = 0.2
 """Seconds: where it takes longer until a worker is started again, no connection is to wait for it."""
 
-_PATIENCE = 25.0
+_TIMEOUT = 25.0
 """Seconds that the workers have to end, which bound themselves to less."""
 
-_IMPATIENCE = 5.0
+_SHORT_TIMEOUT = 5.0
 """The same after a second signal."""
 
 
@@ -53,7 +53,7 @@ def run(
     """What app.run does, by as many processes as `server.workers` says; one of them is this one alone."""
     if config.server.workers == 1:
         return app.run(config, stop_on=stop_on, on_serving=on_serving, observer=observer)
-    with _wakened_by({*stop_on, signal.SIGHUP}) as wakeup:
+    with signals.wakeup({*stop_on, signal.SIGHUP}) as wakeup:
         parent = _Parent(config, wakeup, stop_on, on_serving, observer)
         try:
             return parent.run()
@@ -69,11 +69,11 @@ class _Worker:
         """0 while there is none."""
         self.reports = -1
         """The end of a pipe: JSON lines, until the worker is dead."""
-        self.heard = b""
+        self.unread = b""
         self.faults: list[str] = []
         """What it found wrong with the configuration."""
-        self.told: list[str] = []
-        """The faults that the operator knows of."""
+        self.reported: list[str] = []
+        """The faults that are in the log already."""
         self.began = 0.0
         self.due: float | None = None
         """When it is started again."""
@@ -139,13 +139,13 @@ class _Parent:
             for number in map(signal.Signals, os.read(self._wakeup[0], 16)):
                 (self._stop if number in self._stop_on else self._signal)(number)
         for end in reports.keys() & ready:
-            self._hear(reports[end])
+            self._read_reports(reports[end])
         now = time.monotonic()
         for worker in self._workers:
             if worker.due is not None and worker.due <= now:
                 self._start(worker)
         if self._deadline is not None and self._deadline <= now:
-            self._deadline = now + _IMPATIENCE
+            self._deadline = now + _SHORT_TIMEOUT
             for worker in self._alive():
                 self._observe(observe.WorkerEnded(worker.number, f"process {worker.pid} does not end, and is killed"))
             self._signal(signal.SIGKILL)
@@ -153,13 +153,13 @@ class _Parent:
     def _stop(self, number: signal.Signals) -> None:
         now = time.monotonic()
         if self._deadline is None:
-            self._deadline = now + _PATIENCE
+            self._deadline = now + _TIMEOUT
             self._observe(observe.Stopping(f"{number.name} received; calls in flight may end"))
             self._close_sockets()  # they would go on taking connections, which nobody would ever accept
             for worker in self._workers:
                 worker.due = None
         else:
-            self._deadline = min(self._deadline, now + _IMPATIENCE)
+            self._deadline = min(self._deadline, now + _SHORT_TIMEOUT)
         self._signal(STOP)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -168,7 +168,7 @@ class _Parent:
 
     def _start(self, worker: _Worker) -> None:
         worker.due = None
-        worker.heard = b""
+        worker.unread = b""
         worker.faults = []
         worker.began = time.monotonic()
         worker.reports, report = os.pipe()
@@ -183,19 +183,19 @@ class _Parent:
         finally:
             os.close(report)
 
-    def _hear(self, worker: _Worker) -> None:
+    def _read_reports(self, worker: _Worker) -> None:
         data = os.read(worker.reports, 65536)
         if not data:
             self._ended(worker)
             return
-        *lines, worker.heard = (worker.heard + data).split(b"\n")
+        *lines, worker.unread = (worker.unread + data).split(b"\n")
         for report in map(json.loads, lines):
             worker.faults = report.get("faults", [])
             if "serving" in report:
                 self._serves(worker, report["serving"])
 
     def _serves(self, worker: _Worker, url: str) -> None:
-        worker.told = []
+        worker.reported = []
         self._observe(observe.WorkerServing(worker.number, worker.pid))
         if not self._serving and self._deadline is None:
             self._serving = True
@@ -229,8 +229,8 @@ class _Parent:
         worker.due = now + wait
         if wait > _PROMPT:
             ports.pause(worker.sockets)
-        if not worker.faults or worker.faults != worker.told:
-            worker.told = worker.faults
+        if not worker.faults or worker.faults != worker.reported:
+            worker.reported = worker.faults
             self._observe(observe.WorkerEnded(worker.number, reason, wait, worker.faults))
 
     def _become(self, worker: _Worker, report: int) -> NoReturn:
@@ -258,15 +258,15 @@ class _Parent:
             os._exit(status)
 
     def _serve(self, number: int, sockets: ports.Sockets, report: int) -> int:
-        def tell(**what: Any) -> None:
+        def report_to_parent(**what: Any) -> None:
             with contextlib.suppress(BrokenPipeError), open(report, "w", encoding="utf-8", closefd=False) as pipe:
                 pipe.write(json.dumps(what) + "\n")
 
-        # What is the same of all of them is told once: when they begin, or by one.
-        told = (observe.Serving,) if number == 0 and not self._serving else (observe.Serving, observe.Warnings)
+        # What is the same for all of them is logged once: when they begin, or by one.
+        once = (observe.Serving,) if number == 0 and not self._serving else (observe.Serving, observe.Warnings)
 
         def observed(observation: observe.Observation) -> None:
-            if not isinstance(observation, told):
+            if not isinstance(observation, once):
                 self._observe(observation)
 
         self._counts.use(number)
@@ -275,10 +275,14 @@ class _Parent:
         share = app.Share(sockets, self._counts, self._rates, state, self._states.unready)
         try:
             return app.run(
-                config, stop_on=(STOP,), on_serving=lambda url: tell(serving=url), observer=observed, share=share
+                config,
+                stop_on=(STOP,),
+                on_serving=lambda url: report_to_parent(serving=url),
+                observer=observed,
+                share=share,
             )
         except configuration.Invalid as error:
-            tell(faults=error.faults)
+            report_to_parent(faults=error.faults)
             return os.EX_CONFIG
 
 
@@ -287,22 +291,5 @@ def _end_with_parent(life: int, observer: observe.Observer) -> None:
     os.read(life, 1)
     observer(observe.ParentEnded())
     os.kill(os.getpid(), STOP)
-    time.sleep(_PATIENCE)
+    time.sleep(_TIMEOUT)
     os._exit(supervisor.CRASHED)
-
-
-@contextlib.contextmanager
-def _wakened_by(numbers: Collection[signal.Signals]) -> Iterator[tuple[int, int]]:
-    """The ends of a pipe to which the numbers of these signals come: see signal.set_wakeup_fd."""
-    ends = os.pipe()
-    os.set_blocking(ends[1], False)
-    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
-    wakeup_before = signal.set_wakeup_fd(ends[1])
-    try:
-        yield ends
-    finally:
-        signal.set_wakeup_fd(wakeup_before)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for end in ends:
-            os.close(end)

@@ -5,7 +5,6 @@ Owns what is at which path, and the order of stopping. Must not know what the ha
 
 import asyncio
 import contextlib
-import gc
 import random
 import re
 import ssl
@@ -22,12 +21,6 @@ from pgrpc.web.sockets import relay, rpc_socket
 
 _NO_BODY = 4096
 """Bytes of a request's body: nothing here takes one."""
-
-_SLICES = 20
-"""Parts of a ping interval: pinging thousands at one moment would hold up the loop."""
-
-_GONE = 50
-"""Connections that may have ended until what they have left is cleared away."""
 
 _SPREAD = 0.5
 """Seconds over which sockets are closed when stopping, so that not all come back at one moment."""
@@ -144,31 +137,6 @@ class Server:
         for each in ended:
             each.end(errors.CloseCode.UNAUTHENTICATED, "ended by the operator")
         return len(ended)
-
-    async def heartbeat(self) -> None:
-        """Ping every socket once in each interval, a few at a time; drop those that show no life in time. For ever.
-
-        Tornado's own would close with 1000, which tells clients not to come back.
-        """
-        shared = self._shared
-        pause = shared.server.ping_interval / _SLICES
-        patience = shared.server.ping_timeout or shared.server.ping_interval
-        gone = 0
-        while True:
-            sockets = list(shared.sockets)
-            size = max(1, -(-len(sockets) // _SLICES))
-            for start in range(0, _SLICES * size, size):
-                dropped = [s for s in sockets[start : start + size] if s in shared.sockets and not s.check_alive()]
-                if dropped:
-                    shared.observe(observe.Unresponsive(len(dropped), patience))
-                await asyncio.sleep(pause)
-            # What a connection leaves is a cycle, of Tornado's making. Python would gather these until they are a
-            # quarter of all there is, and then hold up everybody for longer.
-            gone += sum(each not in shared.sockets for each in sockets)
-            sockets.clear()
-            if gone > _GONE + len(shared.sockets) // 10:
-                gone = 0
-                gc.collect()
 
     def stop_accepting(self) -> None:
         self._shared.admission.is_stopping = True

@@ -109,7 +109,7 @@ async def test_the_sockets_of_one_subject_are_ended(server: Server, database: Da
             await running
         await gone(database, '"sleep"()')
         assert await other.call("who") == "ann.b"
-        await told(server, "closed 4 connections of one subject, as ordered")
+        await told(server, "closed 4 connections of one subject, by a command")
     async with connect(server, "ann") as back:  # the token is as good as before
         assert await back.call("who") == "ann"
 
@@ -157,13 +157,13 @@ async def test_keys_are_read_again(server: Server, database: Database, tmp_path:
 
     async with connect(server, "ann") as before:
         (tmp_path / "secret").write_text("too short")
-        await told(server, "could not read the keys again, what was there stays in use: .*auth.secret", reload())
+        await told(server, "could not reload the keys, the previous one stays in use: .*auth.secret", reload())
         (tmp_path / "secret").unlink()
-        await told(server, "could not read the keys again, .*No such file", reload())
+        await told(server, "could not reload the keys, .*No such file", reload())
         async with connect(server, "bob") as still:
             assert await still.call("who") == "bob"
         (tmp_path / "secret").write_text(NEW)
-        await told(server, "read again: the keys", reload())
+        await told(server, "reloaded the keys", reload())
         async with connect(server, "bob", NEW) as after:
             assert await after.call("who") == "bob"
         with pytest.raises(websockets.InvalidStatus, match="401"):
@@ -174,7 +174,7 @@ async def test_keys_are_read_again(server: Server, database: Database, tmp_path:
 async def test_what_is_no_order_is_told_and_no_more(server: Server, database: Database) -> None:
     for payload in ("", "end ann", '{"end": "ann"}', '{"drop": "everything"}'):
         order(database, payload)
-    await told(server, "a notification on the control channel was no order")
+    await told(server, "a notification on the control channel is no command")
     async with connect(server, "ann") as client:
         assert await client.call("who") == "ann"
     assert "everything" not in server.log
@@ -195,7 +195,7 @@ async def test_after_an_outage_it_is_said_that_orders_may_be_missing(server: Ser
         "select pg_terminate_backend(pid) from pg_stat_activity "
         "where datname = current_database() and usename = 'adm_login' and query ~* '^(listen|notify)'"
     )
-    await told(server, "the control channel was not heard for a while: .* order it again")
+    await told(server, "commands that came meanwhile were missed; send them again")
     async with connect(server, "ann") as client:
         order(database, {"end": {"sub": "ann"}})
         assert await client.closed() == 4401
@@ -210,7 +210,7 @@ class TestSeveralWorkers:
         section = "{port: 0, workers: 2, tls: {certificate: localhost.pem, key: localhost.key}}"
         with serving(tmp_path, dsn, f"server: {section}\n{REST}", ready=False) as running:
             for pid in self.processes(running):
-                running.wait_for(f"{pid} INFO the listener is connected")
+                running.wait_for(f"{pid} INFO LISTEN connection open")
             yield running
 
     def processes(self, server: Server) -> list[int]:
@@ -230,8 +230,8 @@ class TestSeveralWorkers:
         (tmp_path / "secret").write_text(NEW)
         several.process.send_signal(signal.SIGHUP)
         for pid in self.processes(several):
-            await told(several, f"{pid} INFO read again: the certificate")
-            await told(several, f"{pid} INFO read again: the keys")
+            await told(several, f"{pid} INFO reloaded the certificate")
+            await told(several, f"{pid} INFO reloaded the keys")
         before = len(several.log)
         for pid in self.processes(several):
             os.kill(pid, signal.SIGKILL)

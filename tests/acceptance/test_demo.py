@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pgrpc.demo import embedded, process
+from pgrpc.demo import embedded, held_signals
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 60.0
@@ -123,7 +123,7 @@ def start(data: Path) -> Iterator[Start]:
     yield run
     for demo in demos:
         demo.end()
-    assert process.until(lambda: not leftovers(data), PATIENCE), leftovers(data)
+    assert held_signals.until(lambda: not leftovers(data), PATIENCE), leftovers(data)
 
 
 def psql(dsn: str, sql: str) -> str:
@@ -183,7 +183,7 @@ def test_a_signal_while_setting_up_stops_everything(
     start: Start, data: Path, stage: str, number: signal.Signals
 ) -> None:
     demo = start()
-    assert process.until(lambda: (data / stage).exists(), PATIENCE)
+    assert held_signals.until(lambda: (data / stage).exists(), PATIENCE)
     assert demo.stop(number) == 128 + number, demo.lines
     assert not any("Traceback" in line for line in demo.lines), demo.lines
     assert not leftovers(data)
@@ -307,4 +307,4 @@ def test_make_passes_signals_on(data: Path, made: Path) -> None:
         else:
             os.killpg(run.pid, number)
         run.communicate(timeout=PATIENCE)
-        assert process.until(lambda: not leftovers(data), PATIENCE), (number, leftovers(data))
+        assert held_signals.until(lambda: not leftovers(data), PATIENCE), (number, leftovers(data))

@@ -87,7 +87,7 @@ async def test_sighup_gives_new_connections_the_new_certificate(embedded_databas
         async with Client(server.address(), ssl=old) as before:
             new = trust(certificates.make(tmp_path)[0])
             server.process.send_signal(signal.SIGHUP)
-            await asyncio.to_thread(server.wait_for, "read again: the certificate")
+            await asyncio.to_thread(server.wait_for, "reloaded the certificate")
             async with Client(server.address(), ssl=new) as after:
                 assert await after.call("add", 1, 2) == 3
             with pytest.raises(ssl.SSLCertVerificationError):
@@ -100,7 +100,7 @@ async def test_a_broken_pair_is_told_and_the_old_one_kept(embedded_database: Dat
         trusted = trust(tmp_path / "localhost.pem")
         shutil.copy(certificates.make(tmp_path, "other")[0], tmp_path / "localhost.pem")
         server.process.send_signal(signal.SIGHUP)
-        words = "could not read the certificate again, .*: the key is not the key of the certificate"
+        words = "could not reload the certificate, .*: the key is not the key of the certificate"
         await asyncio.to_thread(server.wait_for, words)
         async with Client(server.address(), ssl=trusted) as client:
             assert await client.call("add", 1, 2) == 3

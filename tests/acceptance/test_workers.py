@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import websockets
 
-from pgrpc.demo import process
+from pgrpc.demo import held_signals
 from tests.conftest import Database
 from tests.serving import PATIENCE, ROOT, Client, RpcError, Server, serving
 
@@ -108,7 +108,7 @@ async def until(server: Server, right: Callable[[dict[str, Any]], bool]) -> None
 def has_ended(pid: int) -> bool:
     """Wait until a process that is not our child is gone, or waits for somebody to ask for its status."""
     command = ["ps", "-o", "stat=", "-p", str(pid)]
-    return process.until(
+    return held_signals.until(
         lambda: subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout[:1] in ("", "Z"), 30
     )
 
@@ -146,7 +146,7 @@ async def test_a_worker_that_dies_is_replaced(embedded_database: Database, tmp_p
         server.wait_for(rf" {first} INFO connected to the database")
         at = len(server.log)
         os.kill(second, signal.SIGKILL)
-        server.wait_for(rf"worker 1: process {second} was ended by SIGKILL; another is started")
+        server.wait_for(rf"worker 1: process {second} was ended by SIGKILL; a new one starts")
         replaced = process_of(server, 1, after=at)
         assert children(server) == {first, replaced}
         # Those of the dead one hear of it; those of the other one are served as before.
@@ -172,7 +172,7 @@ async def test_one_worker_can_be_renewed(embedded_database: Database, tmp_path: 
         assert [await client.call("add", 1, 2) for client in new] == [3] * MANY
         assert [await call for call in running] == [1, 1]
         # Not on this loop, which has to answer the closes.
-        await asyncio.to_thread(server.wait_for, r"worker 1: process \d+ has ended with status 0; another is started")
+        await asyncio.to_thread(server.wait_for, r"worker 1: process \d+ has ended with status 0; a new one starts")
         process_of(server, 1, after=at)
 
 

@@ -16,7 +16,7 @@ from pgrpc.core.functions import catalog
 from pgrpc.core.identity import identity
 from pgrpc.core.wire import errors
 from pgrpc.demo import embedded
-from pgrpc.postgres import connect, database
+from pgrpc.postgres import connect, database, jobs
 from tests import conftest
 from tests.integration import calling
 
@@ -65,11 +65,11 @@ class Acting:
 
     def begin(
         self, caller: identity.Identity, method: str, *params: Any
-    ) -> "tuple[database.Job, asyncio.Future[database.Result]]":
-        done: asyncio.Future[database.Result] = asyncio.get_running_loop().create_future()
+    ) -> "tuple[jobs.Job, asyncio.Future[jobs.Result]]":
+        done: asyncio.Future[jobs.Result] = asyncio.get_running_loop().create_future()
         return self.made.submit(self.call(method, *params), caller, caller, done.set_result), done
 
-    async def outcome(self, caller: identity.Identity, method: str, *params: Any) -> database.Result:
+    async def outcome(self, caller: identity.Identity, method: str, *params: Any) -> jobs.Result:
         return await asyncio.wait_for(self.begin(caller, method, *params)[1], PATIENCE)
 
     async def run(self, caller: identity.Identity, method: str, *params: Any) -> Any:

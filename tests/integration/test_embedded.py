@@ -17,7 +17,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from pgrpc.demo import embedded, process
+from pgrpc.demo import embedded, held_signals, process
 from tests import conftest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -30,7 +30,7 @@ FAST = {"fsync": "off"}
 OWNER = f"""
 import json, os, sys, threading, time
 from pathlib import Path
-from pgrpc.demo import embedded, process
+from pgrpc.demo import embedded, held_signals, process
 data, binaries, how = sys.argv[1:]
 if how == "nobody":
     os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
@@ -177,7 +177,7 @@ def test_recovers_from_a_killed_postmaster(data: Path, binaries: Path) -> None:
 def test_goes_down_with_a_killed_owner(data: Path, binaries: Path) -> None:
     owner, *_ = own(data, binaries, "main")
     kill(owner)
-    assert process.until(lambda: not running(data), PATIENCE)
+    assert held_signals.until(lambda: not running(data), PATIENCE)
 
 
 def test_recovers_what_a_killed_owner_left(data: Path, binaries: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_recycled_pid_is_not_signalled(data: Path) -> None:
 
 def test_a_half_made_cluster_is_made_again(data: Path, binaries: Path) -> None:
     making = subprocess.Popen([sys.executable, "-c", OWNER, str(data), str(binaries), "main"], cwd=PROJECT)
-    assert process.until(lambda: (data / "cluster.new" / "global").exists(), PATIENCE)
+    assert held_signals.until(lambda: (data / "cluster.new" / "global").exists(), PATIENCE)
     making.kill()
     making.wait(10)
     assert not (data / "cluster").exists()
@@ -282,7 +282,7 @@ def test_a_program_that_hangs_can_be_interrupted(data: Path) -> None:
     hanging.chmod(0o755)
 
     def interrupt() -> None:
-        process.until((data / "number").exists, PATIENCE)
+        held_signals.until((data / "number").exists, PATIENCE)
         os.kill(os.getpid(), signal.SIGALRM)
 
     watcher = threading.Thread(target=interrupt)
@@ -297,7 +297,7 @@ def test_a_program_that_hangs_can_be_interrupted(data: Path) -> None:
 @pytest.mark.usefixtures("interrupting")
 def test_a_handler_that_raises_keeps_no_other_from_running() -> None:
     def both() -> None:
-        with process.handlers_held():
+        with held_signals.handlers_held():
             signal.raise_signal(signal.SIGALRM)
             signal.raise_signal(signal.SIGUSR2)
 
@@ -318,7 +318,7 @@ def test_handlers_that_were_held_run_in_the_end() -> None:
     before = signal.signal(signal.SIGUSR2, lambda number, frame: came.append(number))
     handler = signal.getsignal(signal.SIGUSR2)
     try:
-        with process.handlers_held() as until:
+        with held_signals.handlers_held() as until:
             signal.raise_signal(signal.SIGUSR2)
             assert not came
             assert until(lambda: bool(came), PATIENCE)
@@ -326,7 +326,7 @@ def test_handlers_that_were_held_run_in_the_end() -> None:
             assert len(came) == 1
         assert len(came) == 2
         assert signal.getsignal(signal.SIGUSR2) is handler
-        with process.handlers_held():  # a handler chosen meanwhile stays
+        with held_signals.handlers_held():  # a handler chosen meanwhile stays
             signal.raise_signal(signal.SIGUSR2)
             signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         assert len(came) == 2
@@ -347,13 +347,13 @@ def test_a_given_port_that_is_taken_is_named(data: Path) -> None:
 
 
 def test_a_chosen_port_that_was_taken_in_between_is_chosen_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = embedded._free_port
+    free = process.free_port
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         taken = holder.getsockname()[1]
         ports = iter([taken, taken])
-        monkeypatch.setattr(embedded, "_free_port", lambda: next(ports, None) or free())
+        monkeypatch.setattr(process, "free_port", lambda host: next(ports, None) or free(host))
         with embedded.Server(data, settings=FAST) as server:
             assert server.port != taken
 
@@ -460,4 +460,4 @@ def test_as_a_user(data: Path, binaries: Path) -> None:
         assert ask(dsn, "select 1") == (1,)
     finally:
         kill(owner)
-    assert process.until(lambda: not running(data), PATIENCE)
+    assert held_signals.until(lambda: not running(data), PATIENCE)

@@ -18,7 +18,7 @@ from pgrpc import config, observe
 from pgrpc.core.functions import allowlist, catalog
 from pgrpc.core.identity import identity
 from pgrpc.core.wire import errors
-from pgrpc.postgres import backoff, connect, database, fair_queue, health, introspect, pool_filler, prepared
+from pgrpc.postgres import backoff, connect, database, fair_queue, health, introspect, jobs, pool_filler, prepared
 from tests.conftest import Database
 from tests.proxy import Proxy
 
@@ -47,24 +47,24 @@ class Calls:
     def __init__(self, made: database.Database, functions: catalog.Catalog) -> None:
         self.made = made
         self._functions = functions
-        self.answers: list[tuple[Any, database.Result]] = []
+        self.answers: list[tuple[Any, jobs.Result]] = []
 
     def call(self, method: str, *params: Any) -> catalog.Call:
         return self._functions.bind(method, list(params))
 
-    def submit(self, method: str, *params: Any, client: Hashable = "client", name: Any = None) -> database.Job:
+    def submit(self, method: str, *params: Any, client: Hashable = "client", name: Any = None) -> jobs.Job:
         """The answer goes to `answers`, under `name`."""
         done = lambda result: self.answers.append((name, result))  # noqa: E731
         return self.made.submit(self.call(method, *params), identity.NOBODY, client, done)
 
     def begin(
         self, method: str, *params: Any, client: Hashable = "client"
-    ) -> "tuple[database.Job, asyncio.Future[database.Result]]":
+    ) -> "tuple[jobs.Job, asyncio.Future[jobs.Result]]":
         """The answer is the future's; a second one would raise."""
-        future: asyncio.Future[database.Result] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[jobs.Result] = asyncio.get_running_loop().create_future()
         return self.made.submit(self.call(method, *params), identity.NOBODY, client, future.set_result), future
 
-    async def run(self, method: str, *params: Any) -> database.Result:
+    async def run(self, method: str, *params: Any) -> jobs.Result:
         return await asyncio.wait_for(self.begin(method, *params)[1], PATIENCE)
 
 
@@ -520,7 +520,7 @@ class TestEnd:
         async with serving(embedded_database, pool_size=1) as calls:
             finished = asyncio.get_running_loop().create_future()
 
-            def done(left: int, result: database.Result) -> None:
+            def done(left: int, result: jobs.Result) -> None:
                 assert result == str(left)
                 if left:
                     calls.made.submit(calls.call("echo", left - 1), identity.NOBODY, "client", partial(done, left - 1))

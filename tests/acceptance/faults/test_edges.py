@@ -86,7 +86,7 @@ async def test_idle_connections_that_are_dead_cost_no_call_its_time(
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         try:
-            await asyncio.to_thread(server.wait_for, "the database is away", patience=25)
+            await asyncio.to_thread(server.wait_for, "the database is unavailable", patience=25)
             await asyncio.to_thread(
                 server.wait_for, "connected to the database: calls", after=server.log.rindex("away")
             )

@@ -18,8 +18,8 @@ async def test_dropped(here: world.World, tmp_path: Path, table: ledger.Table) -
             await busy.finish()
             busy.told_once()
             busy.row(table, "the link is cut (RST) and refused for 1 s")
-        assert server.count("the database is away") == 1
-        assert server.count("no events are heard") == 1
+        assert server.count("the database is unavailable") == 1
+        assert server.count("no LISTEN connection") == 1
 
 
 async def test_dropped_again_and_again(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
@@ -54,14 +54,14 @@ async def test_frozen(here: world.World, tmp_path: Path, table: ledger.Table) ->
     with linked(here.postgres.port) as link, world.serve(tmp_path, link.dsn(here.dsn), database=database) as server:
         async with load(here, server) as busy:
             link.freeze()
-            server.wait_for("no events are heard.*has not answered", patience=5)
+            server.wait_for("no LISTEN connection.*has not answered", patience=5)
             position = len(server.log)
             await asyncio.sleep(ledger.FAULT_SECONDS)
             link.thaw()
             await busy.server.until_ready(patience=ledger.RETURN)
-            server.wait_for("listener is connected", after=position)
+            server.wait_for("LISTEN connection open", after=position)
             await busy.finish()
             busy.told_once()
             busy.row(table, f"the link is frozen, without an end, for {ledger.FAULT_SECONDS + 1:g} s")
-        assert server.count("no events are heard") == 1
-        assert server.count("the database is away") <= 1
+        assert server.count("no LISTEN connection") == 1
+        assert server.count("the database is unavailable") <= 1

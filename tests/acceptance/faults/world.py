@@ -250,7 +250,7 @@ def serve(
         running.url = running.wait_for(r"serving (\S+)").group(1)
         if ready:
             running.wait_for("connected to the database")
-            running.wait_for("listener is connected")
+            running.wait_for("LISTEN connection open")
         yield running
         assert "Traceback" not in running.log, running.log
         assert "a bug in pgrpc" not in running.log, running.log

@@ -547,7 +547,7 @@ def test_it_is_started_by_its_settings_alone(database: Database, tmp_path: Path)
     try:
         server.url = server.wait_for(r"serving (\S+)").group(1)
         server.wait_for("connected to the database")
-        server.wait_for("listener is connected")
+        server.wait_for("LISTEN connection open")
 
         async def use() -> None:
             async with asking(server, "any.channel") as client:

@@ -89,7 +89,7 @@ def test_frames(database: Database, tmp_path: Path) -> None:
             notify(database, "{}")
             assert second.text() == "{}"
         assert first.text() == "{}"
-        server.wait_for("left out an event of channel 'events' for clients of /ws: it is no JSON")
+        server.wait_for("left out an event of channel 'events' for clients of /ws: its payload is not JSON")
         assert "secret" not in server.log
         with Peer(server, "/listen/events") as raw:  # others hear the same as it is
             assert raw.answer.status == "HTTP/1.1 101 Switching Protocols"

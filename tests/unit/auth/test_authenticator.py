@@ -114,7 +114,7 @@ async def test_another_secret_from_now_on(clock: Clock) -> None:
 
 async def test_a_key_set_stays_where_it_is(clock: Clock, tmp_path: Path) -> None:
     made = authenticator.Authenticator(config.Auth(jwks=tmp_path / "a"), nowhere, lambda observation: None, clock)
-    with pytest.raises(keys.BadKey, match="start the server anew"):
+    with pytest.raises(keys.BadKey, match="restart the server"):
         await made.reload(config.Auth(jwks=tmp_path / "b"))
 
 

@@ -1,4 +1,4 @@
-"""A JSON-RPC client: which method a message is, and how its answers are written; what it may have is in test_session."""
+"""A JSON-RPC client: which method a message is, and how it is answered; what it may have is in test_session."""
 
 import json
 from collections.abc import Sequence
