@@ -44,15 +44,27 @@ class Outbox:
 
     # An idle connection must cost little: what holds something is made on first use.
     __slots__ = (
-        "_at_once", "_closed", "_drained", "_gaps", "_joined", "_limit", "_loop", "_owner", "_queue", "_stream",
-        "_writing", "_written_count", "events", "replies",
+        "_closed",
+        "_direct_send",
+        "_drained",
+        "_gaps",
+        "_joined",
+        "_limit",
+        "_loop",
+        "_owner",
+        "_queue",
+        "_stream",
+        "_writing",
+        "_written_count",
+        "events",
+        "replies",
     )  # fmt: skip
 
     def __init__(self, limit: int, owner: Owner) -> None:
         self._limit = limit
         self._owner = owner
         self._stream: IOStream | None = None
-        self._at_once: Callable[[bytes], int] | None = None  # the socket's send, while nothing waits
+        self._direct_send: Callable[[bytes], int] | None = None  # the socket's send, while nothing waits
         self._loop: asyncio.AbstractEventLoop | None = None  # asking for it is a system call with CPython 3.11
         self._queue: deque[tuple[bytes, hub.Run | None]] | None = None  # None marks a reply
         self._joined: list[bytes] | None = None  # replies of this turn of the loop
@@ -76,7 +88,7 @@ class Outbox:
         """The handshake is done: send what has gathered, and what comes from now on."""
         self._stream = stream
         if isinstance(stream, frame_reader.Stream):
-            stream.written = self._look
+            stream.written = self._update_direct_send
         self._loop = asyncio.get_running_loop()
         self._flush()
 
@@ -91,7 +103,7 @@ class Outbox:
     def close(self) -> None:
         """Nothing more may be sent: no data frame after a close frame (RFC 6455 section 5.5.1)."""
         self._closed = True
-        self._at_once = None
+        self._direct_send = None
         self._queue = self._gaps = self._joined = None
         self.events = self.replies = 0
         self._wake()
@@ -118,8 +130,8 @@ class Outbox:
 
     def event(self, run: hub.Run) -> None:
         """Take it if no event waits, or if it fits within the bound; past that its channel's policy decides."""
-        if self._at_once is not None and self._joined is None:  # of thousands of clients nearly all
-            self._send_at_once(self._at_once, run.data)
+        if self._direct_send is not None and self._joined is None:  # of thousands of clients nearly all
+            self._send_directly(self._direct_send, run.data)
         elif not self.events or self.events + len(run.data) <= self._limit:
             self._send(run.data, run)
         elif run.slow_consumer == "latest":
@@ -142,8 +154,8 @@ class Outbox:
     def _send(self, data: bytes, run: hub.Run | None) -> None:
         if self._joined is not None:
             self.send_joined()
-        if self._at_once is not None:
-            self._send_at_once(self._at_once, data)
+        if self._direct_send is not None:
+            self._send_directly(self._direct_send, data)
         elif not self._closed:
             if self._queue is None:
                 self._queue = deque()
@@ -152,7 +164,7 @@ class Outbox:
             if self._stream is not None and self._writing is None:
                 self._write(self._stream, self._take())
 
-    def _send_at_once(self, send: Callable[[bytes], int], data: bytes) -> None:
+    def _send_directly(self, send: Callable[[bytes], int], data: bytes) -> None:
         stream = self._stream
         assert stream is not None
         try:
@@ -165,16 +177,16 @@ class Outbox:
         if sent < len(data):
             self._write(stream, memoryview(data)[sent:])
 
-    def _look(self) -> None:
+    def _update_direct_send(self) -> None:
         """Find out whether a direct send is right now."""
         # Whenever that may have changed, and not with each event: what has to be looked at is spread over memory, and
         # with a thousand clients none of it is in the processor's cache. That was 1.4 of 8.2 us a frame.
         stream = self._stream
         clear = not (self._queue or self._gaps or self._writing or self._closed)
         if isinstance(stream, frame_reader.Stream) and clear and not (stream.closed() or stream.writing()):
-            self._at_once = stream.socket.send
+            self._direct_send = stream.socket.send
         else:
-            self._at_once = None
+            self._direct_send = None
 
     def _write(self, stream: IOStream, data: Bytes) -> None:
         """Have the stream wait for the socket. It gets whole messages only: whatever comes next, a pong of Tornado's or
@@ -185,7 +197,7 @@ class Outbox:
         except StreamClosedError:
             self.close()
             return
-        self._at_once = None
+        self._direct_send = None
         self._writing.add_done_callback(self._written)
 
     def _written(self, written: "asyncio.Future[None]") -> None:
@@ -201,7 +213,7 @@ class Outbox:
             self._write(self._stream, self._take())
         elif not self._queue:
             self._queue = None
-            self._look()
+            self._update_direct_send()
             self._wake()
 
     def _take(self) -> bytes:
