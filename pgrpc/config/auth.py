@@ -48,7 +48,10 @@ class Auth:
         keys = [key for key in _KEYS if key in made]
         if len(keys) == 1 or not self._faults.sound("auth"):
             return
-        if keys:
+        empty = [("auth", key) for key in _KEYS if ("auth", key) in self._faults.empty]
+        if empty and not keys:
+            self._faults.add(empty[0], "must not be empty")
+        elif keys:
             self._faults.add(("auth",), f"has {' and '.join(keys)}: keep one of them")
         else:
             self._faults.add(("auth",), "needs a key that verifies tokens: add secret, public_key or jwks")

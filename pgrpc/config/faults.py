@@ -15,7 +15,7 @@ class Faults:
     """A list of faults that grows while the file is read.
 
     substituted: place -> the references, such as `${PORT}`, that its text came from. Such a text may be secret, so no
-    fault shows any of it. empty: places whose text is empty because of such a reference -> what is wrong with that.
+    fault shows any of it. empty: places whose text is empty because of such a reference -> what to say of a fault there.
     """
 
     def __init__(self, marks: model.Marks) -> None:
@@ -33,7 +33,8 @@ class Faults:
             return
         self.invalidate(place)
         references = self.substituted.get(place)
-        self.tell(place, words + (f" (from {', '.join(references)})" if references else ""))
+        shown = f"{words} (from {', '.join(references)})" if references else words
+        self.tell(place, self.empty.get(place, shown))
 
     def tell(self, place: Sequence[str | int], words: str) -> None:
         """A fault after which the value is still checked further, such as one of its name."""

@@ -26,8 +26,8 @@ def mapping(rule: schema.Schema, written: Any) -> str:
     return value(examples[0]) if examples else ""
 
 
-def value(given: Any) -> str:
-    """In one line of YAML."""
+def value(given: Any, inside: bool = True) -> str:
+    """In one line of YAML. inside: in brackets, where more texts need quotes."""
     match given:
         case None:
             return ""
@@ -36,7 +36,7 @@ def value(given: Any) -> str:
         case list():
             return f"[{', '.join(map(value, given))}]"
         case str():
-            return given if _needs_no_quotes(given) else json.dumps(given, ensure_ascii=False)
+            return given if _needs_no_quotes(given, inside) else json.dumps(given, ensure_ascii=False)
     return json.dumps(given)
 
 
@@ -44,9 +44,10 @@ def key(given: Any) -> str:
     return value(str(given))
 
 
-def _needs_no_quotes(text: str) -> bool:
-    """Outside and inside of brackets."""
-    return re.fullmatch(r"[\w./$~-][\w./$~:@+=-]*(?<!:)", text) is not None and yamltree.plain(text) == text
+def _needs_no_quotes(text: str, inside: bool) -> bool:
+    brackets = "" if inside else "{}"
+    plain = re.fullmatch(rf"[\w./$~-][\w./$~:@+={brackets}-]*(?<!:)", text)
+    return plain is not None and yamltree.plain(text) == text
 
 
 def _is_name(item: Any) -> bool:

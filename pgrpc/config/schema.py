@@ -57,6 +57,11 @@ def types(rule: Schema) -> tuple[str, ...]:
     return tuple(name for name in _types(rule) if name != "null")
 
 
+def off(rule: Schema) -> bool | None:
+    """False for what is a mapping, or true or false: it is off where it is not named. None for anything else."""
+    return False if {"object", "boolean"} <= {*types(rule)} else None
+
+
 def _types(rule: Schema) -> tuple[str, ...]:
     given = rule.get("type", ())
     return (given,) if isinstance(given, str) else tuple(given)

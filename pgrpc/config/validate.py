@@ -104,8 +104,6 @@ def _faults(error: ValidationError, found: faults.Faults) -> Iterator[tuple[mode
         case "additionalProperties":
             known = own["properties"]
             yield from (((*place, name), _unknown(name, known)) for name in value if name not in known)
-        case _ if place in found.empty and value in ("", None):
-            yield place, found.empty[place]
         case "type":
             yield place, _wrong_type(own, value) + _form(own, error, place, found)
         case keyword:

@@ -1,5 +1,6 @@
 """The configuration file: what it takes, and each fault with its exact place and words."""
 
+import dataclasses
 import json
 import re
 import traceback
@@ -76,6 +77,23 @@ def test_defaults_of_the_schema_are_those_of_the_code() -> None:
     assert found.auth == config.Auth(secret=SECRET)
     assert found.functions == (config.Function("f", "f"),)
     assert found.channels == (config.Channel("c"),)
+
+
+@pytest.mark.parametrize(
+    ("section", "made"),
+    [
+        ("database", config.Database),
+        ("server", config.Server),
+        ("auth", config.Auth),
+        ("limits", config.Limits),
+        ("function", config.Function),
+        ("channel", config.Channel),
+    ],
+)
+def test_each_key_of_the_schema_is_a_field(section: str, made: Any) -> None:
+    fields = {field.name for field in dataclasses.fields(made)}
+    name = {"function": {"method"}, "channel": {"name"}}.get(section, set())
+    assert fields - name == set(schema.definition(section)["properties"])
 
 
 def test_everything() -> None:
@@ -354,6 +372,7 @@ TOO_LONG = "has 64 bytes in UTF-8; PostgreSQL's limit for a channel's name is 63
 CLIENTS_OWN = ("open", "close", "error", "max_reconnects_reached")
 ON_OFF = "must be true, false or a mapping (key: value)"
 UNHEARD = "this channel is not listed below channels, or not for everyone: list it there, or name another"
+NEAR_ROLE = '2:54: auth.anonymous_rol: unknown key; did you mean "anonymous_role"?'
 NO_MAPPING = "must be a mapping (key: value)"
 EXAMPLE = "{function: auction.place_bid}"
 FUNCTIONS = (
@@ -554,6 +573,8 @@ def test_a_keyword_without_words_of_its_own() -> None:
 
 # Substitution
 
+BOTH_EMPTY = "A is set but empty and B is not set, and its default is empty: set a value"
+
 
 @pytest.mark.parametrize(
     ("text", "dsn"),
@@ -580,6 +601,30 @@ def test_substitution(text: str, dsn: str) -> None:
     write("sub/secret", "hush\n\r\n")
     environ = {"A": "one", "EMPTY": "", "REFERENCE": "${A}$$"}
     assert load(f"database:\n  dsn: {text}\n", environ).database.dsn == dsn
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("database: {dsn: '${A}'}", "1:12: database.dsn: A is set but empty: set a value"),
+        ("database: {dsn: '${A}${B:-}'}", f"1:12: database.dsn: {BOTH_EMPTY}"),
+        ("database: {dsn: '${file:nothing}'}", "1:12: database.dsn: the file nothing is empty: set a value"),
+        (f"{DSN}auth: {{secret: '${{A}}'}}", "2:8: auth.secret: A is set but empty: set a value"),
+        (f"{DSN}server: {{host: '${{A}}'}}", "2:10: server.host: A is set but empty: set a value"),
+        (f"{DSN}server: {{port: '${{A}}'}}", "2:10: server.port: A is set but empty: set a value"),
+        (f"{DSN}functions: {{f: {{numbers: '${{A}}'}}}}", "2:17: functions.f.numbers: A is set but empty: set a value"),
+    ],
+)
+def test_a_reference_to_something_empty_is_named(text: str, words: str) -> None:
+    write("nothing", "\n")
+    assert faults(text, {"A": ""}) == [f"config.yaml:{words}"]
+
+
+def test_a_fault_names_the_references_but_not_their_defaults() -> None:
+    text = f"{DSN}server: {{port: '${{A}}${{B:-s3cret}}${{A}}${{file:f}}'}}"
+    write("f", "x")
+    words = "must be a whole number, not text (from ${A}, ${B}, ${file:f})"
+    assert faults(text, {"A": "1"}) == [f"config.yaml:2:10: server.port: {words}"]
 
 
 def test_files_are_beside_the_configuration() -> None:
@@ -680,6 +725,58 @@ def test_repr_holds_no_password() -> None:
     for value in (found, found.database, found.marks):
         assert "s3cret" not in repr(value)
         assert "l3aked" not in repr(value)
+
+
+# What can still be judged of a faulty file
+
+
+def sound(text: str) -> config.Config | None:
+    Path("config.yaml").write_text(text)
+    with pytest.raises(config.Invalid) as caught:
+        config.load("config.yaml", {})
+    return caught.value.sound
+
+
+ROLES = "functions: {f: {roles: [web]}}\nchannels: {'user.{sub}': {roles: [web]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("auth", "fault"),
+    [
+        ("auth: {secret: short}", "2:8: auth.secret: has 5 bytes; HS256 needs at least 32 (openssl rand -base64 48)"),
+        (f"auth: {{secret: {SECRET}, anonymous_rol: x}}", NEAR_ROLE),
+        ("auth: 5", f'2:1: auth: {NO_MAPPING}, not a number: write auth: {{secret: "${{file:jwt.secret}}"}}'),
+        (f"auht: {{secret: {SECRET}}}", '2:1: auht: unknown key; did you mean "auth"?'),
+    ],
+)
+def test_a_fault_in_auth_is_the_only_one_and_says_that_auth_is_unknown(auth: str, fault: str) -> None:
+    text = f"{DSN}{auth}\n{ROLES}"
+    assert faults(text) == [f"config.yaml:{fault}"]
+    found = sound(text)
+    assert found is not None
+    assert found.auth is None
+    assert found.unknown == {"auth"}
+    assert [function.method for function in found.functions] == ["f"]
+
+
+def test_a_section_that_is_no_mapping_is_unknown() -> None:
+    found = sound(f"{DSN}functions: [a]\nlimits: {{batch: 0, subscriptions: 7}}\n")
+    assert found is not None
+    assert found.unknown == {"functions"}
+    assert found.limits == config.Limits(subscriptions=7)
+
+
+def test_nothing_of_a_sound_file_is_unknown() -> None:
+    assert load(DSN).unknown == frozenset()
+
+
+@pytest.mark.parametrize("text", ["databse: {dsn: x}\n", "server: {port: x}\ndatabase: {dsn: }\n"])
+def test_without_a_database_nothing_can_be_judged(text: str) -> None:
+    assert sound(text) is None
+
+
+def test_a_section_whose_name_is_misspelled_is_not_missing() -> None:
+    assert faults("databse: {dsn: x}\n") == ['config.yaml:1:1: databse: unknown key; did you mean "database"?']
 
 
 # Folders of pages
