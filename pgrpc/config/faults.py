@@ -15,7 +15,7 @@ class Faults:
     """A list of faults that grows while the file is read.
 
     substituted: place -> the references, such as `${PORT}`, that its text came from. Such a text may be secret, so no
-    fault shows any of it. empty: places whose text is empty because of such a reference -> what to say of a fault there.
+    fault shows any of it. empty: places whose text is empty because of such a reference -> what to say of a fault here.
     """
 
     def __init__(self, marks: model.Marks) -> None:

@@ -99,9 +99,9 @@ def _path(uri: str) -> Path:
     """Raises ValueError for what is not a file of this machine."""
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https"):
-        raise ValueError("nothing is fetched from the network: keep a copy beside and refer to that")
+        raise ValueError("nothing is fetched from the network: save a copy next to this file, and refer to that")
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        raise ValueError("not a file: refer to one by a relative path")
+        raise ValueError("is not a file: refer to a file by its relative path")
     return Path(url2pathname(parts.path))
 
 

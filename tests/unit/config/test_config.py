@@ -845,8 +845,8 @@ def test_whether_a_document_is_a_schema_is_not_asked_here(text: str) -> None:
     assert params.document == json.loads(text)
 
 
-NETWORK = "nothing is fetched from the network: keep a copy beside and refer to that"
-NO_FILE = "not a file: refer to one by a relative path"
+NETWORK = "nothing is fetched from the network: save a copy next to this file, and refer to that"
+NO_FILE = "is not a file: refer to a file by its relative path"
 
 
 @pytest.mark.parametrize(
