@@ -51,7 +51,7 @@ def _key(name: str, rule: schema.Schema, given: Any = ...) -> Iterator[str]:
     if shown is None and "default" not in rule and not schema.may_be_empty(rule):
         shown = example
     inside = _inside(rule, example or {})
-    is_shown = shown == example or inside
+    is_shown = shown == example or bool(inside)
     yield from _comment(
         rule["description"] + ("" if example is None or is_shown else f" Example: {forms.value(example)}")
     )
@@ -68,7 +68,8 @@ def _inside(rule: schema.Schema, given: Mapping[str, Any]) -> list[str]:
     """What is below a key that has keys, or entries that have."""
     entry = rule.get("additionalProperties")
     if not isinstance(entry, Mapping):
-        return list(_keys(rule, given)) if "properties" in rule else []
+        by_default = rule.get("default") == {}
+        return list(_keys(rule, {} if by_default else given)) if "properties" in rule else []
     lines: list[str] = []
     for name, keys in given.items():
         lines.append(f"{forms.key(name)}:")

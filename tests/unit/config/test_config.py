@@ -474,6 +474,11 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("limits:\n  send_buffer: 0\n", "3:3: limits.send_buffer: must be at least 1 byte"),
         ("limits:\n  send_buffer: 2GiB\n", "3:3: limits.send_buffer: must be at most 1073741824 bytes"),
         ('limits:\n  send_buffer: "1B\\n"\n', f"3:3: limits.send_buffer: {SIZE}"),
+        ("limits: []\n", f"2:1: limits: {NO_MAPPING}, not a list: write limits: {{message_size: 64KiB, queue: 1000}}"),
+        (
+            "limits:\n  rates: {address: 5/s}\n",
+            f"3:11: limits.rates.address: {NO_MAPPING}, not text: write address: {{calls: 100/s, logins: 5/min}}",
+        ),
         ("functions: [add, b.c]\n", f"2:1: functions: {NO_MAPPING}, not a list: write functions: {{add: , b.c: }}"),
         ('functions: ["a b"]\n', f"2:1: functions: {NO_MAPPING}, not a list: write functions: {FUNCTIONS}"),
         ("functions:\n  f: g\n", f"3:3: functions.f: {NO_MAPPING}, not text: write f: {{function: g}}"),
@@ -972,6 +977,21 @@ def test_the_schema_describes_every_key() -> None:
         assert {"title", "description"} <= set(rule)
         assert rule.get("additionalProperties", False) is False
         check(rule)
+
+
+def test_defaults_and_examples_of_the_schema_fit_it() -> None:
+    def check(place: str, rule: Mapping[str, Any]) -> None:
+        found = schema.resolve(rule)
+        for value in (*found.get("examples", ()), *((found["default"],) if "default" in found else ())):
+            whole = {**rule, "$defs": schema.DOCUMENT["$defs"]}
+            assert jsonschema.Draft202012Validator(whole).is_valid(value), (place, value)
+        for key, inner in found.get("properties", {}).items():
+            check(f"{place}.{key}", inner)
+
+    for name, rule in schema.DOCUMENT["$defs"].items():
+        check(name, rule)
+    for name, rule in schema.DOCUMENT["properties"].items():
+        check(name, rule)
 
 
 @pytest.mark.parametrize("section", ["functions", "channels"])

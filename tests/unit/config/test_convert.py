@@ -69,6 +69,7 @@ def test_every_kind_is_a_definition_of_the_schema() -> None:
         ({"type": "array", "items": {"type": "string"}}, ["a", "b"], ("a", "b")),
         ({"type": "array", "items": ref("duration")}, ["1s", 2], (1.0, 2.0)),
         ({"type": ["string", "array"], "items": ref("header_name")}, "A", ("a",)),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, 10.0, 10),
         ({"type": ["object", "null"], "default": {}}, None, {}),
         ({"type": ["object", "null"], "default": None}, None, None),
     ],
