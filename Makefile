@@ -15,7 +15,7 @@ RUN := .venv/bin/python
 .DELETE_ON_ERROR:
 # Several words in one command run one after the other: they share .venv.
 .NOTPARALLEL:
-.PHONY: help demo test check bench soak faults clean
+.PHONY: help demo test check docs bench soak faults clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 16
@@ -32,6 +32,9 @@ check: .venv/.dev  ## lint, format, types, and which room may import which
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+
+docs: .venv/.dev  ## write what is generated: config.yaml.example, the tables of keys, the list of modules
+	@$(RUN) -m tools.docs
 
 bench: .venv/.bench  ## the benchmark, with and without pgrpc[fast]: some twenty minutes; BENCH=--quick is one
 	@$(RUN) -m bench $(BENCH)

@@ -1,22 +1,10 @@
-"""YAML -> validated frozen values, each fault as `config.yaml:12:5: functions.bid.timeout: ...`.
+"""The configuration file: YAML -> frozen values, each fault as `config.yaml:12:5: functions.bid.timeout: ...`.
 
-Owns configuration: what can be said in the file, its defaults, its words. The only reader of it. Must not know how
-anything that it configures works.
-
-    reader          the file -> Config, or Invalid with everything that is wrong
-    ├── yamltree        YAML text -> plain values and their positions
-    ├── substitution    ${VAR}, ${file:PATH}
-    ├── validate        the values against schemas/config.schema.json, in our own words
-    ├── units           10s, 64KiB
-    ├── auth            which keys go together, and their files
-    ├── edge            how clients reach the server
-    ├── access          roles, claims in names, rates
-    ├── schemafiles     the JSON Schemas that functions name (jsonfile reads one)
-    └── faults          what was wrong so far
-    model           the dataclasses
-    dropin/         the settings of other servers -> Config
+Owns everything that the file can say, and the words for what is wrong with it. Must not know how anything that it
+configures works.
 """
 
+from pgrpc.config.lint import warnings
 from pgrpc.config.model import (
     Auth,
     Channel,
@@ -55,4 +43,5 @@ __all__ = [
     "Tls",
     "load",
     "seconds",
+    "warnings",
 ]

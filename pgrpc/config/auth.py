@@ -1,74 +1,83 @@
-"""The section `auth`: what its schema cannot say, and the keys' files.
+"""The section `auth`: which of its keys go together, and the key that verifies tokens.
 
-Owns which keys go together, and how roles, keys and addresses are spelled. Must not know what a token is, nor whether
-a PEM text or a key set holds good keys.
+Owns what the schema cannot say of this section. Must not know what a token is, nor whether a PEM text or a key set
+contains usable keys.
 """
 
 import ipaddress
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pgrpc.config import faults, model
+from pgrpc.config import faults, model, network
 from pgrpc.core.channels import globs, rules
 
 _KEYS = ("secret", "public_key", "jwks")
 _HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
-"""What a secret must have at least: https://www.rfc-editor.org/rfc/rfc7518#section-3.2"""
+"""The shortest secret of each: https://www.rfc-editor.org/rfc/rfc7518#section-3.2"""
 _CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "sec-websocket-protocol")
 
 
 class Auth:
-    """Reads one section; relative files start at `folder`."""
+    """Reads one section. Relative files start at `folder`."""
 
     def __init__(self, folder: Path, found: faults.Faults) -> None:
         self._folder = Path(os.path.abspath(folder))
         self._faults = found
 
-    def read(self, given: Mapping[str, Any], seconds: Mapping[str, float], origins: Iterable[str]) -> model.Auth:
-        """given: what fits the schema. seconds: its durations. origins: the server's allowed_origins."""
-        keys = [key for key in _KEYS if given.get(key) is not None]
-        if len(keys) != 1 and self._faults.sound("auth"):
-            words = "needs the key of its tokens: one of" if not keys else "takes one key, not"
-            self._faults.add(("auth",), f"{words} secret, public_key and jwks")
-        made: dict[str, Any] = {**{key: value for key, value in given.items() if value is not None}, **seconds}
-        self._algorithms(made)
+    def read(self, written: Mapping[str, Any], given: Mapping[str, Any], origins: Iterable[str]) -> model.Auth:
+        """written: the section as it is in the file, given: converted. origins: the server's allowed_origins."""
+        made = {key: value for key, value in given.items() if value is not None}
+        self._check_keys(made)
+        self._check_algorithms(written.get("algorithms", ()), made)
+        self._check_headers(written.get("headers", ()))
         if "public_key" in made:
             made["public_key"] = self._pem(made["public_key"])
         if "jwks" in made:
             made["jwks"] = self._jwks(made["jwks"])
-        audience: Any = made.get("audience", ())
-        made["audience"] = (audience,) if isinstance(audience, str) else _texts(audience)
-        made["headers"] = tuple(self._header(index, name) for index, name in enumerate(made.get("headers", ())) if name)
-        if "roles" in made:
-            made["roles"] = _texts(made["roles"])
-        if "role_claim" in made:
-            made["role_claim"] = tuple(a or b for a, b in re.findall(r'"([^"]+)"|([^."]+)', made["role_claim"]))
-        if "cookie" in made and not {*origins} - {"*", None}:
-            words = "needs the pages whose visitors it speaks for in server.allowed_origins, by their names"
+        if "cookie" in made and not {*origins} - {"*"}:
+            words = "needs server.allowed_origins to list the pages that may use the cookie, without *"
             self._faults.add(("auth", "cookie"), words)
         if fault := _control_fault(made.get("control_channel")):
             self._faults.add(("auth", "control_channel"), fault)
         return model.Auth(**made)
 
-    def _algorithms(self, made: dict[str, Any]) -> None:
+    def _check_keys(self, made: Mapping[str, Any]) -> None:
+        keys = [key for key in _KEYS if key in made]
+        if len(keys) == 1 or not self._faults.sound("auth"):
+            return
+        empty = [("auth", key) for key in _KEYS if ("auth", key) in self._faults.empty]
+        if empty and not keys:
+            self._faults.add(empty[0], "must not be empty")
+        elif keys:
+            self._faults.add(("auth",), f"has {' and '.join(keys)}: keep one of them")
+        else:
+            self._faults.add(("auth",), "needs a key that verifies tokens: add secret, public_key or jwks")
+
+    def _check_algorithms(self, written: Sequence[str | None], made: Mapping[str, Any]) -> None:
         """Keys of one kind only: a public key that passes for a secret would let anybody sign."""
-        made["algorithms"] = _texts(made.get("algorithms", ()))
-        for index, name in enumerate(made["algorithms"]):
-            if (name in _HASH_BYTES) != ("secret" in made) and any(key in made for key in _KEYS):
+        for index, name in enumerate(written):
+            if name and (name in _HASH_BYTES) != ("secret" in made) and any(key in made for key in _KEYS):
                 words = (
-                    f"{name} is not for a secret" if "secret" in made else f"{name} is for a secret, not public keys"
+                    f"{name} needs a public key, not a secret"
+                    if "secret" in made
+                    else f"{name} needs a secret, not a public key"
                 )
-                self._faults.add(("auth", "algorithms", index), f"{words}: take another, or leave the key out")
+                self._faults.add(("auth", "algorithms", index), f"{words}: choose another, or remove algorithms")
         if "secret" in made:
-            least, name = max((_HASH_BYTES.get(name, 0), name) for name in made["algorithms"] or ["HS256"])
+            least, longest = max((_HASH_BYTES.get(name, 0), name) for name in made.get("algorithms") or ["HS256"])
             size = len(made["secret"].encode())
             if size < least:
-                words = f"has {size} bytes; {name} needs at least {least} (openssl rand -base64 {least * 3 // 2})"
+                words = f"has {size} bytes; {longest} needs at least {least} (openssl rand -base64 {least * 3 // 2})"
                 self._faults.add(("auth", "secret"), words)
+
+    def _check_headers(self, written: Sequence[str | None]) -> None:
+        for index, name in enumerate(written):
+            if name and name.lower() in _CREDENTIALS:
+                words = "contains credentials, which functions never receive: remove it"
+                self._faults.add(("auth", "headers", index), words)
 
     def _pem(self, text: str) -> str:
         if "-----BEGIN" in text:
@@ -93,27 +102,17 @@ class Auth:
             parts = urlsplit(text)
             parts.port  # noqa: B018, it is read here so that a wrong one is found
         except ValueError:
-            self._faults.add(("auth", "jwks"), "must have a valid host, and a port of at most 65535")
+            self._faults.add(("auth", "jwks"), network.PORT_FAULT)
             return text
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_here(parts.hostname)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
             words = "must be an https address (http only for 127.0.0.1, ::1 and localhost), or a file"
             self._faults.add(("auth", "jwks"), words)
         elif not parts.hostname or parts.username is not None or parts.fragment:
             self._faults.add(("auth", "jwks"), "must be an address with a host, without a user or a fragment")
         return text
 
-    def _header(self, index: int, name: str) -> str:
-        if name.lower() in _CREDENTIALS:
-            self._faults.add(("auth", "headers", index), "holds credentials, which no function is given")
-        return name.lower()
 
-
-def _texts(given: Iterable[Any]) -> tuple[str, ...]:
-    """Without those that were faulty."""
-    return tuple(text for text in given if text is not None)
-
-
-def _is_here(host: str | None) -> bool:
+def _is_loopback(host: str | None) -> bool:
     try:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -124,7 +123,7 @@ def _control_fault(name: str | None) -> str | None:
     if name is None:
         return None
     if globs.is_pattern(name):
-        return "must be one channel, without *"
+        return "must be the name of one channel, without *"
     if "\0" in name:
         return "a channel's name cannot hold the character NUL"
     if len(name.encode()) > rules.MAX_BYTES:

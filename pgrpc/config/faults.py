@@ -1,9 +1,12 @@
-"""Everything wrong with one configuration, gathered to be told at once.
+"""Everything that is wrong with one configuration, collected so that it can be reported at once.
 
-Owns the order, the wording of the place, and which faults are only the consequence of another. Must not know rules.
+Owns the order of faults, how their places are shown, and which are only the consequence of another. Must not know what
+makes a value wrong.
 """
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from pgrpc.config import model
 
@@ -11,37 +14,41 @@ from pgrpc.config import model
 class Faults:
     """A list of faults that grows while the file is read.
 
-    substituted: places whose text came from ${...}; nothing of such a text may be told.
+    substituted: place -> the references, such as `${PORT}`, that its text came from. Such a text may be secret, so no
+    fault shows any of it. empty: places whose text is empty because of such a reference -> what to say of a fault here.
     """
 
     def __init__(self, marks: model.Marks) -> None:
         self.marks = marks
-        self.substituted: set[model.Place] = set()
-        self._spoilt: set[model.Place] = set()
-        self._found: dict[str, model.Position] = {}
+        self.substituted: dict[model.Place, tuple[str, ...]] = {}
+        self.empty: dict[model.Place, str] = {}
+        self._invalid: set[model.Place] = set()
+        self._lines: dict[str, model.Position] = {}
         self._touched: set[model.Place] = set()
 
     def add(self, place: Sequence[str | int], words: str) -> None:
-        """What is wrong with the value at a place, and what to do. Only the first fault of a value is told."""
+        """What is wrong with the value at a place, and what to do. Only the first fault of a value is reported."""
         place = tuple(place)
-        if any(place[:length] in self._spoilt for length in range(len(place) + 1)):
+        if any(place[:length] in self._invalid for length in range(len(place) + 1)):
             return
-        self.spoil(place)
-        self.tell(place, words + (" (once ${...} is replaced)" if place in self.substituted else ""))
+        self.invalidate(place)
+        references = self.substituted.get(place)
+        shown = f"{words} (from {', '.join(references)})" if references else words
+        self.tell(place, self.empty.get(place, shown))
 
     def tell(self, place: Sequence[str | int], words: str) -> None:
-        """A fault that leaves the value to be checked further, such as one of its name."""
+        """A fault after which the value is still checked further, such as one of its name."""
         self._touched.add(tuple(place))
         self.note(self.marks.position(place), f"{self.marks.where(place)}: {words}")
 
     def note(self, position: model.Position, line: str) -> None:
-        """A fault that names its own place, such as one in another file, sorted as one of `position`."""
-        self._found.setdefault(line, position)
+        """A fault that names its own place, such as one in another file. It is sorted as one of `position`."""
+        self._lines.setdefault(line, position)
 
-    def spoil(self, place: Sequence[str | int]) -> None:
-        """There is no value here, and the reason is told already."""
+    def invalidate(self, place: Sequence[str | int]) -> None:
+        """The value here cannot be used, for a reason that is reported already."""
         self._touched.add(tuple(place))
-        self._spoilt.add(tuple(place))
+        self._invalid.add(tuple(place))
 
     def sound(self, *place: str) -> bool:
         """Whether nothing is wrong at the place, in it, or around it."""
@@ -50,8 +57,23 @@ class Faults:
 
     def has(self, place: Sequence[str | int]) -> bool:
         """Whether the value at this very place is wrong."""
-        return tuple(place) in self._spoilt
+        return tuple(place) in self._invalid
 
     def lines(self) -> list[str]:
-        """All of them, in the order of the file; those of one position in the order of finding."""
-        return sorted(self._found, key=lambda line: self._found[line])
+        """All of them, in the order of the file; those of one position in the order in which they were found."""
+        return sorted(self._lines, key=lambda line: self._lines[line])
+
+    def shown(self, path: Path, place: Sequence[str | int]) -> str:
+        """`key.pem: `, as the value at `place` names a file; nothing where the name may be secret."""
+        return "" if tuple(place) in self.substituted else f"{self._written(path)}: "
+
+    def file(self, path: Path) -> str:
+        """A file as it can be opened from where the command line names the configuration."""
+        return os.path.join(os.path.dirname(self.marks.file), self._written(path))
+
+    def _written(self, path: Path) -> str:
+        """Relative to the configuration, where it is in the same folder or below."""
+        try:
+            return str(path.relative_to(os.path.abspath(os.path.dirname(self.marks.file))))
+        except ValueError:
+            return str(path)

@@ -1,6 +1,7 @@
 """The configuration as the rest of pgrpc sees it: frozen values, each with the place in the file it came from.
 
-Owns the shape and the defaults. Must not know YAML, the environment, nor how a value is checked.
+Owns their shape: a field has the name of its key. The defaults are those of the schema, which a test compares. Must not
+know YAML, the environment, nor how a value is checked.
 """
 
 import json
@@ -30,7 +31,7 @@ def _nothing() -> Mapping[Any, Any]:
 class Invalid(Exception):
     """A configuration that cannot be used. `faults`: everything wrong with it, in the order of the file.
 
-    sound: the part of it that nothing is wrong with, so that the database can be asked about that as well.
+    sound: the part of it that nothing is wrong with, so that it can be checked against the database as well.
     """
 
     def __init__(self, faults: Sequence[str], sound: "Config | None" = None) -> None:
@@ -43,7 +44,7 @@ class Invalid(Exception):
 class Marks:
     """The file as the command line named it, and the position of each key and item in it.
 
-    names: places whose values came from elsewhere, such as another server's settings -> what they are called there.
+    names: places whose values came from elsewhere, such as another server's settings -> their names there.
     """
 
     file: str
@@ -51,7 +52,7 @@ class Marks:
     names: Mapping[Place, str] = field(default_factory=_nothing, repr=False)
 
     def position(self, place: Sequence[str | int]) -> Position:
-        """Of the place, or of the nearest one around it that the file has."""
+        """The position of the place, or of the nearest one around it that is in the file."""
         for length in range(len(place), 0, -1):
             if found := self.positions.get(tuple(place[:length])):
                 return found
@@ -83,14 +84,14 @@ Limits = settings.Limits
 Function = allowlist.Entry
 SchemaFile = allowlist.SchemaFile
 Channel = rules.Entry
-"""The settings of core are its own: what they mean is written there."""
+"""Settings that core defines for itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """How to reach PostgreSQL. Times in seconds. listen_dsn: a direct connection, where dsn is a pooler."""
+    """How to connect to PostgreSQL. Times in seconds. listen_dsn: a direct connection, if dsn leads to a pooler."""
 
-    dsn: str = field(repr=False)  # it may hold a password
+    dsn: str = field(repr=False)  # it may contain a password
     listen_dsn: str | None = field(default=None, repr=False)
     pool_size: int = 10
     statement_timeout: float = 10.0
@@ -100,7 +101,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files. port: for TLS alone, beside the server's own without it; None: the server's own speaks TLS."""
+    """PEM files. port: a second port, for TLS alone; None: the server's own port uses TLS."""
 
     certificate: Path
     key: Path
@@ -109,11 +110,11 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where to listen. base_path begins and ends with "/"; allowed_origins are spelled as browsers send them, or "*".
+    """The address to serve on. base_path begins and ends with "/". allowed_origins: spelled as browsers do, or "*".
 
-    ping_interval: seconds. ping_timeout: seconds that a sign of life may take; None: ping_interval. relay_on_gap: what
-    becomes of raw sockets when events may have been lost. static: the folder of the user's own pages, absolute.
-    workers: processes that share the port. tls: None for plain HTTP. allowed_hosts: in lower case.
+    ping_interval, ping_timeout: seconds; a ping_timeout of None is ping_interval. relay_on_gap: what happens to raw
+    sockets when notifications may have been lost. static: the folder of the user's own pages, absolute. workers:
+    processes that share the port. tls: None for plain HTTP. allowed_hosts: in lower case.
     """
 
     host: str = "127.0.0.1"
@@ -132,10 +133,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """Who a client is, told by a JSON Web Token. One of secret, public_key (PEM text), jwks (address or file) is set.
+    """How clients authenticate. One of secret, public_key (PEM text) and jwks (address or file) is set.
 
-    algorithms: empty for those that the key is for. role_claim: the claims that lead to the role. roles: None for
-    those that the database grants to the login role. headers: in lower case. leeway, expiring: seconds.
+    algorithms: empty for the defaults of the key. role_claim: the path to the claim that names the role. roles: None
+    for those granted to the login role. headers: in lower case. leeway, expiring: seconds.
     """
 
     secret: str | None = field(default=None, repr=False)
@@ -192,7 +193,8 @@ class Dialects:
 class Config:
     """The whole file. schemas: uri -> document, for every file that a function's params reach.
 
-    auth: None where nobody is asked who he is.
+    auth: None where clients do not authenticate. unknown: the names of sections that are faulty and were left out, in
+    the sound part of an invalid file: what depends on them cannot be judged.
     """
 
     path: Path
@@ -205,6 +207,7 @@ class Config:
     dialects: Dialects = field(default_factory=Dialects)
     schemas: Mapping[str, Any] = field(default_factory=_nothing, repr=False)
     marks: Marks = field(default_factory=lambda: Marks("config.yaml"), repr=False)
+    unknown: frozenset[str] = frozenset()
 
     def where(self, path: Sequence[str | int]) -> str:
         """The place of a key for a fault: `config.yaml:12:5: functions.bid.timeout`."""

@@ -1,7 +1,7 @@
 """A configuration file -> Config, or everything that is wrong with it at once.
 
-Owns the order of the work and the rules that a schema cannot say. The only reader of configuration, and of the
-environment that it is given. Must not know what the database says of the functions and channels named here.
+Owns the order of the work, and the rules between keys that a schema cannot say. Must not know the type, unit or default
+of any key (schemas/config.schema.json says them), nor what the database says of the functions and channels named here.
 """
 
 import dataclasses
@@ -11,7 +11,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pgrpc.config import access, auth, edge, faults, model, schemafiles, substitution, units, validate, yamltree
+from pgrpc.config import (
+    access,
+    auth,
+    convert,
+    faults,
+    model,
+    schema,
+    schemafiles,
+    server,
+    substitution,
+    validate,
+    yamltree,
+)
 from pgrpc.core.channels import globs, rules
 from pgrpc.core.identity import claims, identity
 
@@ -35,8 +47,8 @@ def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
     for place, (line, column), words in tree.faults:
         name = f"{model.shown(place)}: " if place else ""
         found.note((line, column), f"{shown}:{line}:{column}: {name}{words}")
-    for place in tree.spoilt:
-        found.spoil(place)
+    for place in tree.invalid:
+        found.invalidate(place)
     value = substitution.Substitution(environ, Path(shown).parent, found).apply(tree.value)
     return build(value, Path(shown), found)
 
@@ -48,11 +60,23 @@ def build(value: Any, path: Path, found: faults.Faults) -> model.Config:
     """
     config = _Builder(path, found).config(value)
     if lines := found.lines():
-        functions = tuple(entry for entry in config.functions if found.sound("functions", entry.method))
-        usable = found.sound("database") and bool(config.database.dsn)
-        keys = config.auth if found.sound("auth") else None
-        raise model.Invalid(lines, dataclasses.replace(config, auth=keys, functions=functions) if usable else None)
+        raise model.Invalid(lines, _sound_part(config, found))
     return config
+
+
+def _sound_part(config: model.Config, found: faults.Faults) -> model.Config | None:
+    """Without what is faulty; None where the database cannot be asked about the rest."""
+    if not found.sound("database") or not config.database.dsn:
+        return None
+    unknown = {name for name in schema.DOCUMENT["properties"] if found.has((name,))}
+    if not found.sound("auth"):
+        unknown.add("auth")  # one faulty key of it may change who every client is
+    return dataclasses.replace(
+        config,
+        auth=None if "auth" in unknown else config.auth,
+        functions=tuple(entry for entry in config.functions if found.sound("functions", entry.method)),
+        unknown=frozenset(unknown),
+    )
 
 
 def _read(shown: str) -> bytes:
@@ -75,122 +99,72 @@ class _Builder:
     def __init__(self, path: Path, found: faults.Faults) -> None:
         self._path = path
         self._faults = found
-        self._files = schemafiles.SchemaFiles(path.parent, found)
+        self._files = schemafiles.SchemaFiles(found)
 
     def config(self, value: Any) -> model.Config:
         document = self._document(value)
-        who = self._auth(document)
+        made = convert.Converter(self._path.parent, self._faults).convert(schema.DOCUMENT, document, ())
+        who = self._auth(document, made)
         self._access = access.Access(who, self._faults)
-        functions = document.get("functions") or {}
-        listed = document.get("channels") or {}
-        orders = (document.get("auth") or {}).get("control_channel")
-        if orders is not None and orders in listed:
-            self._faults.tell(("channels", orders), "is auth.control_channel, which no client may hear: remove one")
-        dialects = self._dialects(document.get("dialects") or {})
-        made = tuple(self._channel(name, entry or {}, dialects) for name, entry in listed.items())
-        self._check_broadcast(dialects.psqlisten2websocket, made)
+        functions = made.get("functions", {})
+        listed = made.get("channels", {})
+        self._check_control_channel(who, listed)
+        dialects = self._dialects(made.get("dialects") or {})
+        channels = tuple(self._channel(name, entry, dialects) for name, entry in listed.items())
+        self._check_broadcast(dialects.psqlisten2websocket, channels)
         return model.Config(
             path=self._path,
-            database=self._database(document.get("database") or {}),
-            server=self._server(document.get("server") or {}),
+            database=model.Database(**{"dsn": "", **made.get("database", {})}),  # missing only where that is a fault
+            server=self._server(made.get("server", {})),
             auth=who,
-            limits=self._limits(document.get("limits") or {}),
-            functions=tuple(self._function(name, entry or {}) for name, entry in functions.items()),
-            channels=made,
+            limits=model.Limits(**_limits(made.get("limits", {}))),
+            functions=tuple(self._function(name, entry) for name, entry in functions.items()),
+            channels=channels,
             dialects=dialects,
             schemas=MappingProxyType(self._files.documents),
             marks=self._faults.marks,
         )
 
     def _document(self, value: Any) -> Mapping[str, Any]:
+        """What of the file fits its schema."""
         if value is None:
-            self._faults.add((), "is empty: it needs at least database.dsn; config.yaml.example shows all")
+            self._faults.add((), "is empty: it needs at least database.dsn; config.yaml.example shows all keys")
         elif not isinstance(value, dict):
-            self._faults.add(
-                (), "must be a mapping of database, server, auth, limits, functions, channels and dialects"
-            )
+            self._faults.add((), f"must be a mapping with the sections {', '.join(schema.DOCUMENT['properties'])}")
         else:
             return validate.check(value, self._faults)
         return {}
 
-    def _database(self, given: Mapping[str, Any]) -> model.Database:
-        place = ("database",)
-        return model.Database(
-            **{"dsn": "", **given}  # missing only where that is a fault already
-            | self._seconds(given, place, "statement_timeout", "connect_timeout", "listen_probe")
-            | _whole(given, "pool_size")
-        )
-
     def _server(self, given: Mapping[str, Any]) -> model.Server:
-        made: dict[str, Any] = {**given, **_whole(given, "port", "workers")}
-        made |= self._seconds(given, ("server",), "ping_interval", "ping_timeout")
-        if "base_path" in given:
-            middle = given["base_path"].strip("/")
-            made["base_path"] = f"/{middle}/" if middle else "/"
-        if (static := given.get("static")) is not None:
-            made["static"] = self._folder(static)
-        return model.Server(**made | edge.Edge(self._path.parent, self._faults).read(given))
+        made = dict(given)
+        files = made.get("tls")
+        made["tls"] = model.Tls(**files) if files and self._faults.sound("server", "tls") else None
+        if made["tls"] is not None:
+            server.check_tls(made["tls"], self._faults)
+        if made.get("static") is not None:
+            made["static"] = Path(os.path.abspath(made["static"]))
+            server.check_static(made["static"], self._path, self._faults)
+        return model.Server(**made)
 
-    def _folder(self, name: str) -> Path:
-        """Of pages to serve: one that is there, and that does not hold the configuration."""
-        folder = Path(os.path.abspath(self._path.parent / name))
-        words = ""
-        try:
-            os.listdir(folder)
-            if Path(os.path.realpath(self._path)).is_relative_to(os.path.realpath(folder)):
-                words = "holds this configuration, which would be served: give the pages a folder of their own"
-        except FileNotFoundError:
-            words = "no such folder: name one relative to this file"
-        except NotADirectoryError:
-            words = "is not a folder: name the folder that the pages are in"
-        except OSError as error:
-            words = f"cannot be read: {error.strerror}"
-        except ValueError:
-            words = "the folder's name holds the character NUL"
-        if words:
-            self._faults.add(("server", "static"), words)
-        return folder
-
-    def _auth(self, document: Mapping[str, Any]) -> model.Auth | None:
-        given = document.get("auth")
-        if given is None:
+    def _auth(self, document: Mapping[str, Any], made: Mapping[str, Any]) -> model.Auth | None:
+        if "auth" not in made:
             return None
-        times = self._seconds(given, ("auth",), "leeway", "expiring")
-        origins = (document.get("server") or {}).get("allowed_origins", ())
-        return auth.Auth(self._path.parent, self._faults).read(given, times, origins)
+        origins = made.get("server", {}).get("allowed_origins", ())
+        return auth.Auth(self._path.parent, self._faults).read(document["auth"], made["auth"], origins)
 
-    def _limits(self, given: Mapping[str, Any]) -> model.Limits:
-        sizes: dict[str, int] = {}
-        for key in ("message_size", "send_buffer", "result_size"):
-            if key in given:
-                try:
-                    sizes[key] = units.size(given[key])
-                except ValueError as error:
-                    self._faults.add(("limits", key), str(error))
-        counts = _whole(
-            given, "calls_in_flight", "batch", "subscriptions", "queue",
-            "calls_per_second", "connections", "connections_per_address",
-        )  # fmt: skip
-        made: dict[str, Any] = {**sizes, **counts, **self._seconds(given, ("limits",), "handshake_timeout")}
-        if rates := self._access.rates(given.get("rates") or {}):
-            made["rates"] = MappingProxyType(dict(rates))
-        return model.Limits(**made)
+    def _check_control_channel(self, who: model.Auth | None, listed: Mapping[str, Any]) -> None:
+        if who is not None and who.control_channel in listed:
+            words = "is auth.control_channel, which no client may subscribe to: remove one of the two"
+            self._faults.tell(("channels", str(who.control_channel)), words)
 
     def _function(self, method: str, given: Mapping[str, Any]) -> model.Function:
         place = ("functions", method)
         if words := _method_fault(method):
             self._faults.tell(place, words)
-        params = given.get("params")
-        return model.Function(
-            method=method,
-            function=given.get("function") or method,
-            params=None if params is None else self._files.load(params, (*place, "params")),
-            timeout=self._seconds(given, place, "timeout").get("timeout"),
-            numbers=given.get("numbers", "number"),
-            reset=given.get("reset"),
-            roles=self._access.roles(given, place),
-            rate=self._access.rate(given.get("rate")),
-        )
+        made = {**given, "function": given.get("function") or method, "roles": self._access.roles(given, place)}
+        if given.get("params") is not None:
+            made["params"] = self._files.load(given["params"], (*place, "params"))
+        return model.Function(method, **made)
 
     def _channel(self, name: str, given: Mapping[str, Any], dialects: model.Dialects) -> model.Channel:
         channel = model.Channel(name, **{**given, "roles": self._access.roles(given, ("channels", name))})
@@ -220,26 +194,18 @@ class _Builder:
             words = "this channel is not listed below channels, or not for everyone: list it there, or name another"
             self._faults.tell(("dialects", "psqlisten2websocket", "channel"), words)
 
-    def _seconds(self, given: Mapping[str, Any], place: model.Place, *keys: str) -> dict[str, float]:
-        made: dict[str, float] = {}
-        for key in keys:
-            if given.get(key) is not None:
-                try:
-                    made[key] = units.seconds(given[key])
-                except ValueError as error:
-                    self._faults.add((*place, key), str(error))
-        return made
 
-
-def _whole(given: Mapping[str, Any], *keys: str) -> dict[str, int]:
-    """JSON Schema takes 10.0 for an integer; Python does not."""
-    return {key: int(given[key]) for key in keys if given.get(key) is not None}
+def _limits(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The rates by (scope, kind): "address" or "identity", and what is counted."""
+    scopes: Mapping[str, Mapping[str, Any]] = given.get("rates", {})
+    rates = {(scope, kind): rate for scope, kinds in scopes.items() for kind, rate in kinds.items() if rate is not None}
+    return {**given, "rates": MappingProxyType(rates)}
 
 
 def _method_fault(name: str) -> str | None:
-    """Why no method can have this name, in words; None where one can."""
+    """What is wrong with the name of a method; None where nothing is."""
     if not name.strip():
-        return "a method's name cannot be empty"
+        return "the name of a method cannot be empty"
     if name.startswith(("rpc.", "$/")):
         return "names that begin with rpc. or $/ belong to the protocol: choose another"
     return None

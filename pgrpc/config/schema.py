@@ -1,12 +1,14 @@
-"""The configuration's own JSON Schema, as installed or as in a checkout.
+"""The JSON Schema of the configuration file: the source of every key's type, default, unit and description.
 
-Owns where the document is found. Must not know how it is applied.
+Owns where the document is found, and how its references are followed. Must not know what is done with a value.
 """
 
 import json
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
+
+Schema = Mapping[str, Any]
 
 
 def _read() -> Any:
@@ -18,10 +20,53 @@ def _read() -> Any:
     raise RuntimeError("config.schema.json is missing from this installation of pgrpc")
 
 
-DOCUMENT: Mapping[str, Any] = _read()
+DOCUMENT: Schema = _read()
 
 
-def definition(name: str) -> Mapping[str, Any]:
+def definition(name: str) -> Schema:
     """One of the schema's `$defs`."""
-    found: Mapping[str, Any] = DOCUMENT["$defs"][name]
+    found: Schema = DOCUMENT["$defs"][name]
     return found
+
+
+def kind(rule: Schema) -> str | None:
+    """The definition that a schema refers to, such as "duration"; None where it refers to none."""
+    reference = _alternative(rule).get("$ref")
+    return None if reference is None else str(reference).rpartition("/")[2]
+
+
+def resolve(rule: Schema) -> Schema:
+    """The same schema without a reference: the keywords of the definition, then those beside the reference.
+
+    `anyOf` is taken as "the first of these, or nothing": there is no other use of it.
+    """
+    name = kind(rule)
+    found: dict[str, Any] = {} if name is None else {**resolve(definition(name))}
+    if "anyOf" in rule and name is None:
+        found |= _alternative(rule)
+    return found | {keyword: value for keyword, value in rule.items() if keyword not in ("$ref", "anyOf")}
+
+
+def may_be_empty(rule: Schema) -> bool:
+    """Whether a key may stand there with nothing after it."""
+    return any("null" in _types(option) for option in (rule, *rule.get("anyOf", ())))
+
+
+def types(rule: Schema) -> tuple[str, ...]:
+    """The types that a resolved schema takes, `null` aside; none where it lists its values instead."""
+    return tuple(name for name in _types(rule) if name != "null")
+
+
+def off(rule: Schema) -> bool | None:
+    """False for what is a mapping, or true or false: it is off where it is not named. None for anything else."""
+    return False if {"object", "boolean"} <= {*types(rule)} else None
+
+
+def _types(rule: Schema) -> tuple[str, ...]:
+    given = rule.get("type", ())
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _alternative(rule: Schema) -> Schema:
+    first: Schema = rule.get("anyOf", (rule,))[0]
+    return first

@@ -25,21 +25,20 @@ _DATA = frozenset(("const", "enum", "default", "examples"))
 class SchemaFiles:
     """Reads each file once. documents: uri -> document, as references name it."""
 
-    def __init__(self, folder: Path, found: faults.Faults) -> None:
-        self._folder = Path(os.path.abspath(folder))
+    def __init__(self, found: faults.Faults) -> None:
         self._faults = found
         self._read: dict[Path, Any] = {}
         self.documents: dict[str, Any] = {}
 
-    def load(self, name: str, place: model.Place) -> model.SchemaFile | None:
-        """The file of a `params`; None where it is at fault. Also reads all that it refers to."""
+    def load(self, name: Path, place: model.Place) -> model.SchemaFile | None:
+        """The file of a `params`, and all files that it refers to; None where it is faulty."""
         # Not resolved: a reference is relative to the file's name, also where that is a symbolic link.
-        path = Path(os.path.abspath(self._folder / name))
+        path = Path(os.path.abspath(name))
         hidden = place in self._faults.substituted
         try:
             document = self._document(path)
         except jsonfile.Unreadable as error:
-            self._faults.add(place, str(error) if hidden else f"{self._shown(path)}: {error}")
+            self._faults.add(place, str(error) if hidden else f"{self._faults.file(path)}: {error}")
             return None
         except jsonfile.Faulty as error:
             self._note(error, path, place, hidden)
@@ -87,30 +86,22 @@ class SchemaFiles:
                     waiting.append((target, inner))
 
     def _refuse(self, reference: str, base: str, words: str, place: model.Place, hidden: bool) -> None:
-        file = "the schema file" if hidden else self._shown(_path(base))
+        file = "the schema file" if hidden else self._faults.file(_path(base))
         self._faults.tell(place, f"{reference} in {file}: {words}")
 
     def _note(self, error: jsonfile.Faulty, path: Path, place: model.Place, hidden: bool) -> None:
-        file = f"{self._faults.marks.where(place)}: the schema file" if hidden else self._shown(path)
+        file = f"{self._faults.marks.where(place)}: the schema file" if hidden else self._faults.file(path)
         for (line, column), words in error.faults:
             self._faults.note(self._faults.marks.position(place), f"{file}:{line}:{column}: {words}")
-
-    def _shown(self, path: Path) -> str:
-        """As it can be opened from where the command line names the configuration."""
-        try:
-            inside = path.relative_to(self._folder)
-        except ValueError:
-            return str(path)
-        return os.path.join(os.path.dirname(self._faults.marks.file), inside)
 
 
 def _path(uri: str) -> Path:
     """Raises ValueError for what is not a file of this machine."""
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https"):
-        raise ValueError("nothing is fetched from the network: keep a copy beside and refer to that")
+        raise ValueError("nothing is fetched from the network: save a copy next to this file, and refer to that")
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        raise ValueError("not a file: refer to one by a relative path")
+        raise ValueError("is not a file: refer to a file by its relative path")
     return Path(url2pathname(parts.path))
 
 

@@ -1,19 +1,20 @@
-"""A document against the configuration's schema: every fault in words that say what to do.
+"""A document against the configuration's schema: "did you mean", "must be at least 1" and their like.
 
-Owns the words. Never tells a value: it may be a password. Must not know YAML or the environment; what a text
-means beyond its pattern is checked by whoever makes a value of it.
+Owns the words of these faults, which say what to write instead. They show no value of the file, because it may be a
+password, except the name that an entry of functions or channels has. Must not know YAML or the environment, nor what a
+text means beyond its pattern.
 """
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jsonschema.validators
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from pgrpc.config import faults, model, schema, units, yamltree
+from pgrpc.config import faults, forms, model, schema, units, yamltree
 
 _EXPECTED = {
     "string": "text",
@@ -41,13 +42,18 @@ _VALIDATOR = _validator()
 
 def check(document: dict[str, Any], found: faults.Faults) -> dict[str, Any]:
     """The document without the values that do not fit; each of those is added to `found`."""
-    for name in schema.DOCUMENT["properties"]:
+    sections = schema.DOCUMENT["properties"]
+    for name in document:
+        # A section whose name is misspelled is not missing: what is in it is unknown.
+        if name not in sections and (near := _near(name, sections)) and near not in document:
+            found.invalidate((near,))
+    for name in sections:
         if document.get(name, {}) is None:  # a section whose every line is a comment
             document[name] = {}
-    document.setdefault("database", {})  # so that what it must have is told
+    document.setdefault("database", {})  # so that what it must have is reported
     _retype(document, found)
     for error in _errors(document):
-        for place, words in _told(error):
+        for place, words in _faults(error, found):
             found.add(place, words)
     pruned: dict[str, Any] = _pruned(document, (), found)
     return pruned
@@ -87,58 +93,69 @@ def _pruned(value: Any, place: model.Place, found: faults.Faults) -> Any:
     return value
 
 
-def _told(error: ValidationError) -> Iterator[tuple[model.Place, str]]:
+def _faults(error: ValidationError, found: faults.Faults) -> Iterator[tuple[model.Place, str]]:
     place = tuple(error.absolute_path)
-    rule: Any = error.validator_value
+    own = schema.resolve(error.schema) if isinstance(error.schema, Mapping) else {}
     value: Any = error.instance
-    own = _own(error)
     match error.validator:
         case "required":
-            missing = [name for name in rule if name not in value]
+            missing = [name for name in own["required"] if name not in value]
             yield from (((*place, name), _missing(name, own["properties"][name])) for name in missing)
         case "additionalProperties":
             known = own["properties"]
-            for name in value:
-                if name not in known:
-                    yield (*place, name), _unknown(name, known)
+            yield from (((*place, name), _unknown(name, known)) for name in value if name not in known)
         case "type":
-            yield place, _wrong_type(own, value)
-        case "enum":
-            yield place, f"must be one of: {', '.join(map(str, rule))}"
-        case "minimum" | "maximum":
-            yield place, units.bounds_fault(own, value) or ""
-        case "minLength":
-            yield place, "must not be empty"
-        case "pattern":
-            yield place, own["patternErrorMessage"]
+            yield place, _wrong_type(own, value) + _form(own, error, place, found)
         case keyword:
-            yield place, f"does not fit the schema's {keyword}"
+            yield place, _wrong_value(str(keyword), own, value)
 
 
-def _own(error: ValidationError) -> Mapping[str, Any]:
-    return error.schema if isinstance(error.schema, Mapping) else {}
+def _wrong_value(keyword: str, rule: schema.Schema, value: Any) -> str:
+    match keyword:
+        case "enum":
+            return f"must be one of: {', '.join(map(str, rule['enum']))}"
+        case "minimum" | "maximum":
+            return units.bounds_fault(rule, value) or ""
+        case "minLength":
+            return "must not be empty"
+        case "pattern":
+            return str(rule["patternErrorMessage"])
+    return f"does not fit the schema's {keyword}"
 
 
-def _missing(name: str, rule: Mapping[str, Any]) -> str:
-    examples = rule.get("examples", [])
+def _form(rule: schema.Schema, error: ValidationError, place: model.Place, found: faults.Faults) -> str:
+    """What to write in the place of a value that is no mapping."""
+    if "object" not in schema.types(rule) or not place or place in found.substituted:
+        return ""
+    named = "additionalProperties" in error.absolute_schema_path
+    written = forms.mapping(rule, error.instance if named or isinstance(error.instance, list) else None)
+    return f": write {forms.key(place[-1])}: {written}" if written else ""
+
+
+def _missing(name: str, rule: schema.Schema) -> str:
+    examples = schema.resolve(rule).get("examples", [])
     return "is missing" + (f": write for example {name}: {examples[0]}" if examples else "")
 
 
+def _near(name: str, known: Mapping[str, Any]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.65)), None)
+
+
 def _unknown(name: str, known: Mapping[str, Any]) -> str:
-    if near := difflib.get_close_matches(name, known, n=1, cutoff=0.65):
-        return f'unknown key; did you mean "{near[0]}"?'
+    if near := _near(name, known):
+        return f'unknown key; did you mean "{near}"?'
     return f"unknown key; known here: {', '.join(known)}"
 
 
-def _wrong_type(rule: Mapping[str, Any], value: Any) -> str:
-    types = [rule["type"]] if isinstance(rule["type"], str) else [name for name in rule["type"] if name != "null"]
+def _wrong_type(rule: schema.Schema, value: Any) -> str:
+    types: Sequence[str] = schema.types(rule)
     # Of more than one type is only what has units: the pattern's words say it all.
     words = f"must be {_EXPECTED[types[0]]}" if len(types) == 1 else rule["patternErrorMessage"]
     words += f", not {_kind(value)}"
     if types[0] == "string" and isinstance(value, bool | int | float):
         return words + ": put it in quotes"
-    if types == ["integer"] and isinstance(value, str) and _is_number(value):
-        return words + ": take the quotes away"
+    if types == ("integer",) and isinstance(value, str) and _is_number(value):
+        return words + ": remove the quotes"
     if types[0] == "boolean" and isinstance(value, str):
         return words + " (yes, no, on and off are text here)"
     return words

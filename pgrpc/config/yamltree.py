@@ -1,6 +1,6 @@
 """YAML text -> plain values with a position for each key and item.
 
-Owns what of YAML is taken. The syntax is YAML 1.1's (PyYAML), the values are JSON's: only `true`, `false`, `null`,
+Owns which YAML is accepted. The syntax is YAML 1.1's (PyYAML), the values are JSON's: only `true`, `false`, `null`,
 nothing at all and decimal numbers are not text. Keys are always text. So `on:`, `no`, `1:30`, `010` and dates stay
 what was typed. Must not know what the values mean.
 """
@@ -38,7 +38,7 @@ def plain(text: str) -> Any:
 
 
 class Unreadable(Exception):
-    """Text that is not YAML, or YAML that is refused as a whole."""
+    """Text that is not YAML, or YAML that is not accepted as a whole."""
 
     def __init__(self, position: model.Position, words: str) -> None:
         super().__init__(words)
@@ -50,17 +50,17 @@ class Unreadable(Exception):
 class Tree:
     """value: dict, list, str, int, float, bool or None.
 
-    faults: places with the position and what is wrong, in words. spoilt: those of them that have no value.
+    faults: places with the position and what is wrong. invalid: those of them that have no value.
     """
 
     value: Any = None
     positions: dict[model.Place, model.Position] = field(default_factory=dict)
     faults: list[tuple[model.Place, model.Position, str]] = field(default_factory=list)
-    spoilt: set[model.Place] = field(default_factory=set)
+    invalid: set[model.Place] = field(default_factory=set)
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes only; what a scalar means is ours to say."""
+    """Composes nodes only: what a scalar means is decided here."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode:
@@ -74,11 +74,13 @@ def parse(data: bytes) -> Tree:
     try:
         root = _Loader(text).get_single_node()
     except yaml.reader.ReaderError as error:
-        raise Unreadable(_position(text, error.position), f"not YAML: a character of code {error.character}") from None
+        raise Unreadable(
+            _position(text, error.position), f"not YAML: it contains a character of code {error.character}"
+        ) from None
     except yaml.MarkedYAMLError as error:
         raise Unreadable(_at(error.problem_mark or error.context_mark), _words(error)) from None
     except RecursionError:
-        raise Unreadable((1, 1), "nested too deep") from None
+        raise Unreadable((1, 1), "nested too deeply") from None
     return _Builder().tree(root)
 
 
@@ -99,15 +101,19 @@ def _at(mark: yaml.Mark | None) -> model.Position:
 
 
 def _words(error: yaml.MarkedYAMLError) -> str:
-    """Never the text itself: it may hold a password."""
-    problem = error.problem or ""
+    """What is wrong, without the text itself: it may contain a password."""
+    problem, context = error.problem or "", error.context or ""
     if r"\t" in problem:
-        return "a tab cannot indent YAML: use spaces"
-    if problem.startswith("found undefined alias"):
-        return "an alias (*name) needs its anchor (&name) before it; put text that begins with * in quotes"
+        return "YAML cannot be indented with tabs: use spaces"
+    if problem.startswith("found undefined alias") or context == "while scanning an alias":
+        return 'text that begins with * needs quotes, such as "*": without them YAML reads it as an alias'
+    if context == "while scanning an anchor":
+        return "text that begins with & needs quotes: without them YAML reads it as an anchor"
+    if match := re.fullmatch(r"found character '(.)' that cannot start any token", problem):
+        return f"text that begins with {match[1]} needs quotes"
     if problem == "but found another document":
         return "a second document (---) begins here: the configuration is one document"
-    return "not YAML: " + ", ".join(part for part in (error.context, problem) if part)
+    return "not YAML: " + ", ".join(part for part in (context, problem) if part)
 
 
 class _Builder:
@@ -126,8 +132,8 @@ class _Builder:
     def _value(self, node: yaml.Node, place: model.Place) -> Any:
         self._bound(node, place)
         if node.tag not in (_PLAIN, _TEXT, _MAP, _LIST):
-            self._fault(node, place, "tags (!name) are not taken: write the value itself")
-            self._tree.spoilt.add(place)
+            self._fault(node, place, "tags (!name) are not supported: write the value itself")
+            self._tree.invalid.add(place)
             return None
         match node:
             case yaml.MappingNode():
@@ -168,17 +174,17 @@ class _Builder:
         if not isinstance(node, yaml.ScalarNode) or node.tag not in (_PLAIN, _TEXT):
             self._fault(node, place, "a key must be text")
         elif node.tag == _PLAIN and node.value == "<<":
-            self._fault(node, place, "merge keys (<<) are not taken: write the keys out")
+            self._fault(node, place, "merge keys (<<) are not supported: write the keys out")
         elif not _is_unicode(node.value):
-            self._fault(node, place, "a key holds half a character (a lone surrogate): write the character itself")
+            self._fault(node, place, "a key contains half a character (a lone surrogate): write the character itself")
         else:
             return str(node.value)
         return None
 
     def _scalar(self, node: yaml.Node, place: model.Place) -> Any:
         if not _is_unicode(node.value):
-            self._fault(node, place, "holds half a character (a lone surrogate): write the character itself")
-            self._tree.spoilt.add(place)
+            self._fault(node, place, "contains half a character (a lone surrogate): write the character itself")
+            self._tree.invalid.add(place)
             return None
         return plain(node.value) if node.tag == _PLAIN else node.value
 

@@ -64,7 +64,8 @@ RATE = "must be a rate: a whole number in a second or a minute, such as 10/s or 
 QUOTE = "must be text, not a number: put it in quotes"
 BLANK = "must not be blank: write the function's name"
 NO_CLAIM = "names no claim: write it like {sub} or {app_metadata.org}, {{ for a brace"
-NO_AUTH = "needs the section auth: without it nobody has a role"
+CLAIM = "contains a claim, so it needs the section auth; write {{ and }} for literal braces"
+NO_AUTH = "needs the section auth: without it clients have no roles"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ NO_AUTH = "needs the section auth: without it nobody has a role"
         ("channels: {c: {authorize: ' '}}\n", f"2:16: channels.c.authorize: {BLANK}"),
         (
             'channels: {"user.{sub}": }\n',
-            '2:12: channels."user.{sub}": has a claim in it, so it needs the section auth; write {{ and }} for braces',
+            f'2:12: channels."user.{{sub}}": {CLAIM}',
         ),
         (AUTH + 'channels: {"a{b": }\n', '3:12: channels."a{b": a { stands alone: write {{ for a brace'),
         (

@@ -1,5 +1,6 @@
 """The configuration file: what it takes, and each fault with its exact place and words."""
 
+import dataclasses
 import json
 import re
 import traceback
@@ -16,6 +17,7 @@ import pytest
 
 from pgrpc import config
 from pgrpc.config import jsonfile, model, reader, schema, units, validate, yamltree
+from pgrpc.config.faults import Faults
 
 ROOT = Path(__file__).parents[3]
 DSN = "database: {dsn: postgresql://h/d}\n"
@@ -75,6 +77,23 @@ def test_defaults_of_the_schema_are_those_of_the_code() -> None:
     assert found.auth == config.Auth(secret=SECRET)
     assert found.functions == (config.Function("f", "f"),)
     assert found.channels == (config.Channel("c"),)
+
+
+@pytest.mark.parametrize(
+    ("section", "made"),
+    [
+        ("database", config.Database),
+        ("server", config.Server),
+        ("auth", config.Auth),
+        ("limits", config.Limits),
+        ("function", config.Function),
+        ("channel", config.Channel),
+    ],
+)
+def test_each_key_of_the_schema_is_a_field(section: str, made: Any) -> None:
+    fields = {field.name for field in dataclasses.fields(made)}
+    name = {"function": {"method"}, "channel": {"name"}}.get(section, set())
+    assert fields - name == set(schema.definition(section)["properties"])
 
 
 def test_everything() -> None:
@@ -273,6 +292,7 @@ def test_a_byte_order_mark_is_no_text() -> None:
     assert load(b"\xef\xbb\xbf" + DSN.encode()).marks.where(["database"]) == "config.yaml:1:1: database"
 
 
+ALIAS = 'text that begins with * needs quotes, such as "*": without them YAML reads it as an alias'
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{n}: &{n} [{','.join(['*' + p] * 9)}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True)
 )
@@ -281,22 +301,32 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all"),
-        ("# nothing\n", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all"),
-        ("- a\n", "1:1: must be a mapping of database, server, auth, limits, functions, channels and dialects"),
-        ("text\n", "1:1: must be a mapping of database, server, auth, limits, functions, channels and dialects"),
-        ("a:\n  b: 1\n\tc: 2\n", "3:1: a tab cannot indent YAML: use spaces"),
+        ("", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all keys"),
+        ("# nothing\n", "1:1: is empty: it needs at least database.dsn; config.yaml.example shows all keys"),
+        (
+            "- a\n",
+            "1:1: must be a mapping with the sections database, server, auth, limits, functions, channels, dialects",
+        ),
+        (
+            "text\n",
+            "1:1: must be a mapping with the sections database, server, auth, limits, functions, channels, dialects",
+        ),
+        ("a:\n  b: 1\n\tc: 2\n", "3:1: YAML cannot be indented with tabs: use spaces"),
         ("a: [1\nb: 2\n", "2:2: not YAML: while parsing a flow sequence, expected ',' or ']', but got ':'"),
         ("a: b: c\n", "1:5: not YAML: mapping values are not allowed here"),
-        ("a: *x\n", "1:4: an alias (*name) needs its anchor (&name) before it; put text that begins with * in quotes"),
+        ("a: *x\n", f"1:4: {ALIAS}"),
+        ("a:\n  *: 1\n", f"2:4: {ALIAS}"),
+        ("a: *.example\n", f"1:5: {ALIAS}"),
+        ("a: &: 1\n", "1:5: text that begins with & needs quotes: without them YAML reads it as an anchor"),
+        ("a: @x\n", "1:4: text that begins with @ needs quotes"),
         ("a: 1\n---\nb: 2\n", "2:1: a second document (---) begins here: the configuration is one document"),
         (b"a: 1\nbc: \xe9\n", "2:5: not UTF-8: save the file as UTF-8"),
         ("é: 1\n".encode("utf-16"), "1:1: not UTF-8: save the file as UTF-8"),
-        ("a: 1\nb: \x00\n", "2:4: not YAML: a character of code 0"),
+        ("a: 1\nb: \x00\n", "2:4: not YAML: it contains a character of code 0"),
         ("a: &a [*a]\n", "1:4: nested deeper than 32 levels"),
         ("[" * 40, "1:41: not YAML: while parsing a flow node, expected the node content, but found '<stream end>'"),
         ("[" * 40 + "]" * 40, "1:34: nested deeper than 32 levels"),
-        ("[" * 5000 + "]" * 5000, "1:1: nested too deep"),
+        ("[" * 5000 + "]" * 5000, "1:1: nested too deeply"),
         (BOMB, "5:5: aliases (*name) repeat more than 10000 values: write them out"),
     ],
 )
@@ -342,6 +372,13 @@ TOO_LONG = "has 64 bytes in UTF-8; PostgreSQL's limit for a channel's name is 63
 CLIENTS_OWN = ("open", "close", "error", "max_reconnects_reached")
 ON_OFF = "must be true, false or a mapping (key: value)"
 UNHEARD = "this channel is not listed below channels, or not for everyone: list it there, or name another"
+NEAR_ROLE = '2:54: auth.anonymous_rol: unknown key; did you mean "anonymous_role"?'
+NO_MAPPING = "must be a mapping (key: value)"
+EXAMPLE = "{function: auction.place_bid}"
+FUNCTIONS = (
+    "{add: , place_bid: {function: auction.place_bid, params: schemas/examples/place_bid.schema.json, timeout: 2s}}"
+)
+REFERENCE_IN_KEY = "${...} works in values only, not in keys: write the name itself"
 TWICE = "given twice, first in line"
 LONG_NAME = "é" * 32
 DSN_MISSING = "is missing: write for example dsn: ${DATABASE_URL}"
@@ -353,19 +390,19 @@ DSN_MISSING = "is missing: write for example dsn: ${DATABASE_URL}"
         ("server:\n", [f"1:1: database.dsn: {DSN_MISSING}"]),
         ("server:\ndatabase:\n", [f"2:1: database.dsn: {DSN_MISSING}"]),
         ("\ndatabase:\n  pool_size: 1\n", [f"2:1: database.dsn: {DSN_MISSING}"]),
-        ("database: x\n", ["1:1: database: must be a mapping (key: value), not text"]),
+        ("database: x\n", [f'1:1: database: {NO_MAPPING}, not text: write database: {{dsn: "${{DATABASE_URL}}"}}']),
         ("database: {}\n", [f"1:1: database.dsn: {DSN_MISSING}"]),
         ("database:\n  dsn: ''\n", ["2:3: database.dsn: must not be empty"]),
         ("database:\n  dsn:\n", ["2:3: database.dsn: must be text, not empty"]),
         ("database:\n  dsn: 5\n", ["2:3: database.dsn: must be text, not a number: put it in quotes"]),
         ("database:\n  dsn: true\n", ["2:3: database.dsn: must be text, not a boolean: put it in quotes"]),
         ("database: {dsn: x, dsn: y}\n", ["1:20: database.dsn: given twice, first in line 1: keep one of them"]),
-        ("database: {dsn: x, <<: {}}\n", ["1:20: database: merge keys (<<) are not taken: write the keys out"]),
+        ("database: {dsn: x, <<: {}}\n", ["1:20: database: merge keys (<<) are not supported: write the keys out"]),
         ("database: {dsn: x, ? [a] : b}\n", ["1:22: database: a key must be text"]),
-        ('database: {dsn: "\\ud800"}\n', [f"1:17: database.dsn: holds {SURROGATE}"]),
-        ('database: {dsn: x, "\\ud800": 1}\n', [f"1:20: database: a key holds {SURROGATE}"]),
-        ("database: {dsn: !env X}\n", ["1:17: database.dsn: tags (!name) are not taken: write the value itself"]),
-        ("!x {}\n", ["1:1: tags (!name) are not taken: write the value itself"]),
+        ('database: {dsn: "\\ud800"}\n', [f"1:17: database.dsn: contains {SURROGATE}"]),
+        ('database: {dsn: x, "\\ud800": 1}\n', [f"1:20: database: a key contains {SURROGATE}"]),
+        ("database: {dsn: !env X}\n", ["1:17: database.dsn: tags (!name) are not supported: write the value itself"]),
+        ("!x {}\n", ["1:1: tags (!name) are not supported: write the value itself"]),
     ],
 )  # fmt: skip
 def test_faults_of_the_database(text: str, expected: list[str]) -> None:
@@ -377,9 +414,9 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
     [
         ("databse: {}\n", '2:1: databse: unknown key; did you mean "database"?'),
         ("zzz: {}\n", f"2:1: zzz: unknown key; known here: {SECTIONS}"),
-        ("server: []\n", "2:1: server: must be a mapping (key: value), not a list"),
+        ("server: []\n", f"2:1: server: {NO_MAPPING}, not a list: write server: {{host: 127.0.0.1, port: 8080}}"),
         ("server:\n  Port: 1\n", '3:3: server.Port: unknown key; did you mean "port"?'),
-        ('server:\n  port: "80"\n', "3:3: server.port: must be a whole number, not text: take the quotes away"),
+        ('server:\n  port: "80"\n', "3:3: server.port: must be a whole number, not text: remove the quotes"),
         ("server:\n  port: 1:30\n", "3:3: server.port: must be a whole number, not text"),
         ("server:\n  port: 0x50\n", "3:3: server.port: must be a whole number, not text"),
         ("server:\n  port: 8.5\n", "3:3: server.port: must be a whole number, not a number"),
@@ -433,12 +470,26 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("limits:\n  send_buffer: 64K\n", f"3:3: limits.send_buffer: {SIZE}"),
         ("limits:\n  send_buffer: 1.5\n", f"3:3: limits.send_buffer: {SIZE}, not a number"),
         ("limits:\n  send_buffer: []\n", f"3:3: limits.send_buffer: {SIZE}, not a list"),
-        ("limits:\n  send_buffer: 0B\n", "3:3: limits.send_buffer: must be at least 1 bytes"),
-        ("limits:\n  send_buffer: 0\n", "3:3: limits.send_buffer: must be at least 1 bytes"),
+        ("limits:\n  send_buffer: 0B\n", "3:3: limits.send_buffer: must be at least 1 byte"),
+        ("limits:\n  send_buffer: 0\n", "3:3: limits.send_buffer: must be at least 1 byte"),
         ("limits:\n  send_buffer: 2GiB\n", "3:3: limits.send_buffer: must be at most 1073741824 bytes"),
         ('limits:\n  send_buffer: "1B\\n"\n', f"3:3: limits.send_buffer: {SIZE}"),
-        ("functions: [add]\n", "2:1: functions: must be a mapping (key: value), not a list"),
-        ("functions:\n  f: g\n", "3:3: functions.f: must be a mapping (key: value), not text"),
+        ("limits: []\n", f"2:1: limits: {NO_MAPPING}, not a list: write limits: {{message_size: 64KiB, queue: 1000}}"),
+        (
+            "limits:\n  rates: {address: 5/s}\n",
+            f"3:11: limits.rates.address: {NO_MAPPING}, not text: write address: {{calls: 100/s, logins: 5/min}}",
+        ),
+        ("functions: [add, b.c]\n", f"2:1: functions: {NO_MAPPING}, not a list: write functions: {{add: , b.c: }}"),
+        ('functions: ["a b"]\n', f"2:1: functions: {NO_MAPPING}, not a list: write functions: {FUNCTIONS}"),
+        ("functions:\n  f: g\n", f"3:3: functions.f: {NO_MAPPING}, not text: write f: {{function: g}}"),
+        ("functions:\n  f: shop.g\n", f"3:3: functions.f: {NO_MAPPING}, not text: write f: {{function: shop.g}}"),
+        (
+            "functions:\n  f: 'p w'\n",
+            f"3:3: functions.f: {NO_MAPPING}, not text: write f: {{function: auction.place_bid}}",
+        ),
+        ("functions:\n  f: 3\n", f"3:3: functions.f: {NO_MAPPING}, not a number: write f: {EXAMPLE}"),
+        ("functions:\n  a b: 3\n", f'3:3: functions."a b": {NO_MAPPING}, not a number: write "a b": {EXAMPLE}'),
+        ("channels:\n  c: nosuch\n", f"3:3: channels.c: {NO_MAPPING}, not text: write c: {{payload: json}}"),
         ("functions:\n  f:\n    timeuot: 1s\n", '4:5: functions.f.timeuot: unknown key; did you mean "timeout"?'),
         ("functions:\n  f:\n    x: 1\n", f"4:5: functions.f.x: unknown key; {KNOWN}"),
         ("functions:\n  f:\n    timeout: soon\n", f"4:5: functions.f.timeout: {DURATION}"),
@@ -457,11 +508,11 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("functions:\n  f:\n    function: 1\n", f"4:5: functions.f.function: {QUOTE}"),
         ("functions:\n  f:\n    params: ''\n", "4:5: functions.f.params: must not be empty"),
         ("functions:\n  f:\n    params: {}\n", "4:5: functions.f.params: must be text, not a mapping"),
-        ('functions:\n  "":\n', '3:3: functions."": a method\'s name cannot be empty'),
+        ('functions:\n  "":\n', '3:3: functions."": the name of a method cannot be empty'),
         ("functions:\n  rpc.on:\n", f'3:3: functions."rpc.on": {NAMES}'),
         ("functions:\n  $/x:\n", f'3:3: functions."$/x": {NAMES}'),
-        ("functions:\n  ${F}:\n", '3:3: functions."${F}": keys are taken as they are: ${...} works in values only'),
-        ("channels:\n  c: text\n", "3:3: channels.c: must be a mapping (key: value), not text"),
+        ("functions:\n  ${F}:\n", f'3:3: functions."${{F}}": {REFERENCE_IN_KEY}'),
+        ("channels:\n  c: text\n", f"3:3: channels.c: {NO_MAPPING}, not text: write c: {{payload: text}}"),
         ("channels:\n  c:\n    payload: xml\n", "4:5: channels.c.payload: must be one of: auto, text, json"),
         ("channels:\n  c:\n    payloads: text\n", '4:5: channels.c.payloads: unknown key; did you mean "payload"?'),
         ('channels:\n  "":\n', '3:3: channels."": a channel\'s name cannot be empty'),
@@ -507,7 +558,7 @@ channels:
         "config.yaml:2:3: server.port: must be a whole number, not text",
         f"config.yaml:3:1: database.dsn: {DSN_MISSING}",
         "config.yaml:4:3: database.pool_size: must be at least 1",
-        "config.yaml:5:3: database.dns: the environment variable NOPE is not set; set it, or write ${NOPE:-default}",
+        "config.yaml:5:3: database.dns: NOPE is not set: set this environment variable, or write ${NOPE:-default}",
         f"config.yaml:8:5: functions.a.timeout: {DURATION}",
         "bad.json:1:2: not JSON: Expecting property name enclosed in double quotes",
         "config.yaml:10:5: functions.a.numbers: must be one of: number, string",
@@ -522,10 +573,12 @@ channels:
 
 def test_a_keyword_without_words_of_its_own() -> None:
     (error,) = jsonschema.Draft202012Validator({"maxLength": 1}).iter_errors("s3cret")
-    assert list(validate._told(error)) == [((), "does not fit the schema's maxLength")]
+    assert list(validate._faults(error, Faults(model.Marks("c")))) == [((), "does not fit the schema's maxLength")]
 
 
 # Substitution
+
+BOTH_EMPTY = "A is set but empty and B is not set, and its default is empty: set a value"
 
 
 @pytest.mark.parametrize(
@@ -555,6 +608,30 @@ def test_substitution(text: str, dsn: str) -> None:
     assert load(f"database:\n  dsn: {text}\n", environ).database.dsn == dsn
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("database: {dsn: '${A}'}", "1:12: database.dsn: A is set but empty: set a value"),
+        ("database: {dsn: '${A}${B:-}'}", f"1:12: database.dsn: {BOTH_EMPTY}"),
+        ("database: {dsn: '${file:nothing}'}", "1:12: database.dsn: the file nothing is empty: set a value"),
+        (f"{DSN}auth: {{secret: '${{A}}'}}", "2:8: auth.secret: A is set but empty: set a value"),
+        (f"{DSN}server: {{host: '${{A}}'}}", "2:10: server.host: A is set but empty: set a value"),
+        (f"{DSN}server: {{port: '${{A}}'}}", "2:10: server.port: A is set but empty: set a value"),
+        (f"{DSN}functions: {{f: {{numbers: '${{A}}'}}}}", "2:17: functions.f.numbers: A is set but empty: set a value"),
+    ],
+)
+def test_a_reference_to_something_empty_is_named(text: str, words: str) -> None:
+    write("nothing", "\n")
+    assert faults(text, {"A": ""}) == [f"config.yaml:{words}"]
+
+
+def test_a_fault_names_the_references_but_not_their_defaults() -> None:
+    text = f"{DSN}server: {{port: '${{A}}${{B:-s3cret}}${{A}}${{file:f}}'}}"
+    write("f", "x")
+    words = "must be a whole number, not text (from ${A}, ${B}, ${file:f})"
+    assert faults(text, {"A": "1"}) == [f"config.yaml:2:10: server.port: {words}"]
+
+
 def test_files_are_beside_the_configuration() -> None:
     write("etc/config.yaml", "database: {dsn: '${file:dsn}'}\nfunctions: {f: {params: f.json}}\n")
     write("etc/dsn", "x\n")
@@ -580,22 +657,22 @@ functions: {f: {reset: "${RESET}", timeout: "${NONE:-}", function: "${RESET}"}}
     assert found.functions == (config.Function("f", "true", reset=True),)
 
 
-FORMS = "not a reference: write ${NAME}, ${NAME:-default} or ${file:PATH}, and $${ for a literal ${"
+FORMS = "is not a valid reference: write ${NAME}, ${NAME:-default} or ${file:PATH}, or $${ for a literal ${"
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("${A}", "the environment variable A is not set; set it, or write ${A:-default}"),
+        ("${A}", "A is not set: set this environment variable, or write ${A:-default}"),
         (
             "${A}${B}${A}",
-            "the environment variable A is not set; set it, or write ${A:-default}; "
-            "the environment variable B is not set; set it, or write ${B:-default}",
+            "A is not set: set this environment variable, or write ${A:-default}; "
+            "B is not set: set this environment variable, or write ${B:-default}",
         ),
-        ("${LATIN}", "the environment variable LATIN is not UTF-8"),
+        ("${LATIN}", "the environment variable LATIN is not valid UTF-8"),
         ("${file:none}", "the file none cannot be read: No such file or directory"),
         ("${file:.}", "the file . cannot be read: Is a directory"),
-        ("${file:latin}", "the file latin is not UTF-8"),
+        ("${file:latin}", "the file latin is not valid UTF-8"),
         ('"${file:a\\0}"', "the file's name holds the character NUL"),
         ("${A", FORMS),
         ("${}", FORMS),
@@ -613,7 +690,7 @@ def test_references_that_lead_nowhere(text: str, fault: str) -> None:
 
 def test_an_item_of_a_list_has_its_own_line() -> None:
     text = DSN + "server:\n  allowed_origins:\n  - https://a\n  - ${A}\n"
-    words = "the environment variable A is not set; set it, or write ${A:-default}"
+    words = "A is not set: set this environment variable, or write ${A:-default}"
     assert faults(text) == [f"config.yaml:5:5: server.allowed_origins[1]: {words}"]
 
 
@@ -642,7 +719,7 @@ def test_no_fault_tells_what_was_put_in() -> None:
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
     told = str(caught.value)
     assert "98765" not in told
-    assert "config.yaml:3:19: server.port: must be a whole number, not text (once ${...} is replaced)" in told
+    assert "config.yaml:3:19: server.port: must be a whole number, not text (from ${S})" in told
     assert 'config.yaml:7:7: functions.b.params: the schema file:1:10: the key "a" is given twice' in told
     assert 'config.yaml:8:7: functions.c.params: $ref "none.json" in the schema file: no such file' in told
 
@@ -653,6 +730,58 @@ def test_repr_holds_no_password() -> None:
     for value in (found, found.database, found.marks):
         assert "s3cret" not in repr(value)
         assert "l3aked" not in repr(value)
+
+
+# What can still be judged of a faulty file
+
+
+def sound(text: str) -> config.Config | None:
+    Path("config.yaml").write_text(text)
+    with pytest.raises(config.Invalid) as caught:
+        config.load("config.yaml", {})
+    return caught.value.sound
+
+
+ROLES = "functions: {f: {roles: [web]}}\nchannels: {'user.{sub}': {roles: [web]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("auth", "fault"),
+    [
+        ("auth: {secret: short}", "2:8: auth.secret: has 5 bytes; HS256 needs at least 32 (openssl rand -base64 48)"),
+        (f"auth: {{secret: {SECRET}, anonymous_rol: x}}", NEAR_ROLE),
+        ("auth: 5", f'2:1: auth: {NO_MAPPING}, not a number: write auth: {{secret: "${{file:jwt.secret}}"}}'),
+        (f"auht: {{secret: {SECRET}}}", '2:1: auht: unknown key; did you mean "auth"?'),
+    ],
+)
+def test_a_fault_in_auth_is_the_only_one_and_says_that_auth_is_unknown(auth: str, fault: str) -> None:
+    text = f"{DSN}{auth}\n{ROLES}"
+    assert faults(text) == [f"config.yaml:{fault}"]
+    found = sound(text)
+    assert found is not None
+    assert found.auth is None
+    assert found.unknown == {"auth"}
+    assert [function.method for function in found.functions] == ["f"]
+
+
+def test_a_section_that_is_no_mapping_is_unknown() -> None:
+    found = sound(f"{DSN}functions: [a]\nlimits: {{batch: 0, subscriptions: 7}}\n")
+    assert found is not None
+    assert found.unknown == {"functions"}
+    assert found.limits == config.Limits(subscriptions=7)
+
+
+def test_nothing_of_a_sound_file_is_unknown() -> None:
+    assert load(DSN).unknown == frozenset()
+
+
+@pytest.mark.parametrize("text", ["databse: {dsn: x}\n", "server: {port: x}\ndatabase: {dsn: }\n"])
+def test_without_a_database_nothing_can_be_judged(text: str) -> None:
+    assert sound(text) is None
+
+
+def test_a_section_whose_name_is_misspelled_is_not_missing() -> None:
+    assert faults("databse: {dsn: x}\n") == ['config.yaml:1:1: databse: unknown key; did you mean "database"?']
 
 
 # Folders of pages
@@ -669,11 +798,11 @@ def test_a_folder_of_pages_is_relative_to_the_file() -> None:
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("none", "no such folder: name one relative to this file"),
-        ("config.yaml", "is not a folder: name the folder that the pages are in"),
-        (".", "holds this configuration, which would be served: give the pages a folder of their own"),
-        ("/", "holds this configuration, which would be served: give the pages a folder of their own"),
-        ('"a\\0"', "the folder's name holds the character NUL"),
+        ("none", "there is no such folder: write its name relative to this file"),
+        ("config.yaml", "is not a folder: name the folder that contains the pages"),
+        (".", "contains this configuration, which would be served: put the pages into a folder of their own"),
+        ("/", "contains this configuration, which would be served: put the pages into a folder of their own"),
+        ('"a\\0"', "the name of a folder cannot hold the character NUL"),
         ("x" * 300, "cannot be read: File name too long"),
         ("''", "must not be empty"),
         ("5", "must be text, not a number: put it in quotes"),
@@ -721,8 +850,8 @@ def test_whether_a_document_is_a_schema_is_not_asked_here(text: str) -> None:
     assert params.document == json.loads(text)
 
 
-NETWORK = "nothing is fetched from the network: keep a copy beside and refer to that"
-NO_FILE = "not a file: refer to one by a relative path"
+NETWORK = "nothing is fetched from the network: save a copy next to this file, and refer to that"
+NO_FILE = "is not a file: refer to a file by its relative path"
 
 
 @pytest.mark.parametrize(
@@ -848,6 +977,21 @@ def test_the_schema_describes_every_key() -> None:
         assert {"title", "description"} <= set(rule)
         assert rule.get("additionalProperties", False) is False
         check(rule)
+
+
+def test_defaults_and_examples_of_the_schema_fit_it() -> None:
+    def check(place: str, rule: Mapping[str, Any]) -> None:
+        found = schema.resolve(rule)
+        for value in (*found.get("examples", ()), *((found["default"],) if "default" in found else ())):
+            whole = {**rule, "$defs": schema.DOCUMENT["$defs"]}
+            assert jsonschema.Draft202012Validator(whole).is_valid(value), (place, value)
+        for key, inner in found.get("properties", {}).items():
+            check(f"{place}.{key}", inner)
+
+    for name, rule in schema.DOCUMENT["$defs"].items():
+        check(name, rule)
+    for name, rule in schema.DOCUMENT["properties"].items():
+        check(name, rule)
 
 
 @pytest.mark.parametrize("section", ["functions", "channels"])

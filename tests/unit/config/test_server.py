@@ -61,7 +61,7 @@ def test_proxies() -> None:
     [
         ("proxy.example", "must be an address or a network, such as 10.1.2.3, 10.0.0.0/8 or fd00::/8"),
         ("10.0.0.0/33", "must be an address or a network, such as 10.1.2.3, 10.0.0.0/8 or fd00::/8"),
-        ("10.0.0.1/8", "has an address that is not the first of its network: write for example 10.0.0.0/8"),
+        ("10.0.0.1/8", "must begin with the first address of its network, such as 10.0.0.0/8"),
     ],
 )
 def test_what_is_no_proxy(given: str, words: str) -> None:
@@ -134,6 +134,6 @@ def test_what_is_missing_of_it() -> None:
 def test_no_fault_tells_a_key(tmp_path: Path) -> None:
     certificates.make(tmp_path)
     found = fault('tls: {certificate: localhost.pem, key: "${file:localhost.key}"}')
-    assert found == "server.tls.key: must be a file's name, not what is in it (once ${...} is replaced)"
+    assert found == "server.tls.key: must be the name of a file, not its content (from ${file:localhost.key})"
     found = fault('tls: {certificate: localhost.pem, key: "${KEY}"}', {"KEY": "s3cret"})
-    assert found == "server.tls.key: cannot be read: No such file or directory (once ${...} is replaced)"
+    assert found == "server.tls.key: cannot be read: No such file or directory (from ${KEY})"
