@@ -162,7 +162,9 @@ class TestHosts:
                 )
             for host in (f"localhost:{port}", f"app.localhost:{port}", f"[::1]:{port}", "app.example", "app.example:1"):
                 assert await status(server, Host=host, Origin=f"http://{host}") == 101
-            await asyncio.to_thread(server.wait_for, rf"names the host 'evil.example:{port}', which server.allowed_hosts does not list")
+            await asyncio.to_thread(
+                server.wait_for, rf"names the host 'evil.example:{port}', which server.allowed_hosts does not list"
+            )
 
     async def test_listed(self, embedded_database: Database, tmp_path: Path) -> None:
         rest = 'server: {port: 0, host: 0.0.0.0, allowed_hosts: [App.example, "*.app.example"]}\n' + CHANNELS

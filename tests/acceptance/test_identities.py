@@ -350,8 +350,16 @@ async def test_claims_in_names(place: Place, claims: dict[str, Any], heard: list
     ("method", "param", "reason"),
     [
         ("admin_only", [], "the role coming_user is not among its roles"),
-        ("rpc.on", ["room.raise"], "channel 'room.raise' refused to 127.0.0.1: may_listen, authorize of 'room.*', failed: P0001"),
-        ("rpc.on", ["user.bob"], "channel 'user.bob' refused to 127.0.0.1: 'user.{sub}' has a claim that is another in the token"),
+        (
+            "rpc.on",
+            ["room.raise"],
+            "channel 'room.raise' refused to 127.0.0.1: may_listen, authorize of 'room.*', failed: P0001",
+        ),
+        (
+            "rpc.on",
+            ["user.bob"],
+            "channel 'user.bob' refused to 127.0.0.1: 'user.{sub}' has a claim that is another in the token",
+        ),
     ],
     ids=["role", "function", "claim"],
 )

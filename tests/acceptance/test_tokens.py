@@ -474,7 +474,9 @@ async def test_an_issuer_that_answers_badly_at_first(database: Database, tmp_pat
             status, reason, headers = await refused(server.address(), token)
             assert (status, headers["Retry-After"]) == (503, "1")
             assert "the keys that tokens are verified with" in reason
-            server.wait_for("the key set is unavailable, no token is accepted until it is available; retrying: is not JSON")
+            server.wait_for(
+                "the key set is unavailable, no token is accepted until it is available; retrying: is not JSON"
+            )
 
             source.body = good
             await asyncio.to_thread(server.wait_for, "the key set is available")
