@@ -13,8 +13,8 @@ anything that it configures works.
     ├── access          roles, claims in names, rates
     ├── schemafiles     the JSON Schemas that functions name (jsonfile reads one)
     └── faults          what was wrong so far
+    sections        what a section of `dialects` must say for itself
     model           the dataclasses
-    dropin/         the settings of other servers -> Config
 """
 
 from pgrpc.config.model import (
@@ -22,19 +22,16 @@ from pgrpc.config.model import (
     Channel,
     Config,
     Database,
-    Dialects,
-    Eventserv,
     Function,
     Invalid,
     Limits,
     Marks,
-    Postgresql2websocket,
-    Psqlisten2websocket,
     SchemaFile,
     Server,
     Tls,
 )
 from pgrpc.config.reader import load
+from pgrpc.config.sections import Given, Section, Sections
 from pgrpc.config.units import seconds
 
 __all__ = [
@@ -42,15 +39,14 @@ __all__ = [
     "Channel",
     "Config",
     "Database",
-    "Dialects",
-    "Eventserv",
     "Function",
+    "Given",
     "Invalid",
     "Limits",
     "Marks",
-    "Postgresql2websocket",
-    "Psqlisten2websocket",
     "SchemaFile",
+    "Section",
+    "Sections",
     "Server",
     "Tls",
     "load",

@@ -32,8 +32,6 @@ class Access:
 
     def name_fault(self, channel: model.Channel) -> str | None:
         """Why the claims in a channel's name are none, in words; None where they are, or there are none."""
-        if channel.glob != "dots":
-            return None
         try:
             _, found = claims.split(channel.name)
         except claims.Malformed as error:

@@ -7,23 +7,32 @@ environment that it is given. Must not know what the database says of the functi
 import dataclasses
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pgrpc.config import access, auth, edge, faults, model, schemafiles, substitution, units, validate, yamltree
+from pgrpc.config import (
+    access,
+    auth,
+    edge,
+    faults,
+    model,
+    schemafiles,
+    sections,
+    substitution,
+    units,
+    validate,
+    yamltree,
+)
 from pgrpc.core.channels import globs, rules
-from pgrpc.core.identity import claims, identity
+from pgrpc.core.identity import claims
 
-_DIALECTS: Mapping[str, Any] = {
-    "eventserv": model.Eventserv,
-    "postgresql2websocket": model.Postgresql2websocket,
-    "psqlisten2websocket": model.Psqlisten2websocket,
-}
+_NONE: sections.Sections = MappingProxyType({})
 
 
-def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
-    """The configuration in a file. Raises Invalid."""
+def load(path: Path | str, environ: Mapping[str, str], dialects: sections.Sections = _NONE) -> model.Config:
+    """The configuration in a file, which may have these sections under `dialects`. Raises Invalid."""
     shown = os.fspath(path)
     try:
         tree = yamltree.parse(_read(shown))
@@ -38,15 +47,15 @@ def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
     for place in tree.spoilt:
         found.spoil(place)
     value = substitution.Substitution(environ, Path(shown).parent, found).apply(tree.value)
-    return build(value, Path(shown), found)
+    return build(value, Path(shown), found, dialects)
 
 
-def build(value: Any, path: Path, found: faults.Faults) -> model.Config:
+def build(value: Any, path: Path, found: faults.Faults, dialects: sections.Sections = _NONE) -> model.Config:
     """The configuration that a document means, whatever it was read from. path: what relative paths are beside.
 
     Raises Invalid, with what is in `found` already as well.
     """
-    config = _Builder(path, found).config(value)
+    config = _Builder(path, found, dialects).config(value)
     if lines := found.lines():
         functions = tuple(entry for entry in config.functions if found.sound("functions", entry.method))
         usable = found.sound("database") and bool(config.database.dsn)
@@ -72,9 +81,10 @@ def _read(shown: str) -> bytes:
 class _Builder:
     """Makes values of what fits the schema. What does not is left out, so that the rest is still checked."""
 
-    def __init__(self, path: Path, found: faults.Faults) -> None:
+    def __init__(self, path: Path, found: faults.Faults, dialects: sections.Sections) -> None:
         self._path = path
         self._faults = found
+        self._sections = dialects
         self._files = schemafiles.SchemaFiles(path.parent, found)
 
     def config(self, value: Any) -> model.Config:
@@ -86,9 +96,7 @@ class _Builder:
         orders = (document.get("auth") or {}).get("control_channel")
         if orders is not None and orders in listed:
             self._faults.tell(("channels", orders), "is auth.control_channel, which no client may hear: remove one")
-        dialects = self._dialects(document.get("dialects") or {})
-        made = tuple(self._channel(name, entry or {}, dialects) for name, entry in listed.items())
-        self._check_broadcast(dialects.psqlisten2websocket, made)
+        channels = tuple(self._channel(name, entry or {}) for name, entry in listed.items())
         return model.Config(
             path=self._path,
             database=self._database(document.get("database") or {}),
@@ -96,8 +104,8 @@ class _Builder:
             auth=who,
             limits=self._limits(document.get("limits") or {}),
             functions=tuple(self._function(name, entry or {}) for name, entry in functions.items()),
-            channels=made,
-            dialects=dialects,
+            channels=channels,
+            dialects=self._dialects(document.get("dialects") or {}, channels),
             schemas=MappingProxyType(self._files.documents),
             marks=self._faults.marks,
         )
@@ -110,7 +118,7 @@ class _Builder:
                 (), "must be a mapping of database, server, auth, limits, functions, channels and dialects"
             )
         else:
-            return validate.check(value, self._faults)
+            return validate.check(value, self._faults, self._sections)
         return {}
 
     def _database(self, given: Mapping[str, Any]) -> model.Database:
@@ -192,33 +200,23 @@ class _Builder:
             rate=self._access.rate(given.get("rate")),
         )
 
-    def _channel(self, name: str, given: Mapping[str, Any], dialects: model.Dialects) -> model.Channel:
+    def _channel(self, name: str, given: Mapping[str, Any]) -> model.Channel:
         channel = model.Channel(name, **{**given, "roles": self._access.roles(given, ("channels", name))})
-        words = self._access.name_fault(channel) or _channel_fault(channel)
-        # Clients that know nothing but channels may hear what names a protocol has for itself.
-        if words is None and dialects.eventserv is None and dialects.postgresql2websocket is None:
-            words = _reserved(name)
-        if words:
+        if words := self._access.name_fault(channel) or _channel_fault(channel):
             self._faults.tell(("channels", name), words)
         return channel
 
-    def _dialects(self, given: Mapping[str, Any]) -> model.Dialects:
+    def _dialects(self, given: Mapping[str, Any], channels: tuple[model.Channel, ...]) -> Mapping[str, Any]:
         on = {name: entry if isinstance(entry, dict) else {} for name, entry in given.items() if entry is not False}
-        eventserv = on.get("eventserv")
-        if eventserv is not None and eventserv.get("assets") is not None:
-            eventserv["assets"] = self._path.parent / eventserv["assets"]
-            if not os.path.isfile(eventserv["assets"] / "index.html"):
-                words = "holds no index.html: name a folder that does, relative to this file"
-                self._faults.add(("dialects", "eventserv", "assets"), words)
-        return model.Dialects(**{name: _DIALECTS[name](**entry) for name, entry in on.items()})
+        listed = channels if self._faults.sound("channels") else None
+        found = {}
+        for name, entry in on.items():
+            fault = partial(self._section_fault, name)
+            found[name] = self._sections[name].read(sections.Given(entry, self._path.parent, listed, fault))
+        return MappingProxyType(found)
 
-    def _check_broadcast(self, dialect: model.Psqlisten2websocket | None, listed: tuple[model.Channel, ...]) -> None:
-        if dialect is None or not self._faults.sound("channels"):
-            return
-        rule = rules.Channels(listed).rule(dialect.channel, identity.NOBODY, verbatim=True)
-        if isinstance(rule, rules.Refusal) or rule.authorize is not None:
-            words = "this channel is not listed below channels, or not for everyone: list it there, or name another"
-            self._faults.tell(("dialects", "psqlisten2websocket", "channel"), words)
+    def _section_fault(self, name: str, place: model.Place, words: str) -> None:
+        self._faults.add(("dialects", name, *place), words)
 
     def _seconds(self, given: Mapping[str, Any], place: model.Place, *keys: str) -> dict[str, float]:
         made: dict[str, float] = {}
@@ -252,16 +250,12 @@ def _channel_fault(channel: model.Channel) -> str | None:
         return "a channel's name cannot be empty"
     if "\0" in name:
         return "a channel's name cannot hold the character NUL"
-    if globs.is_pattern(name, channel.glob):
-        try:
-            globs.compile(name, channel.glob)
-        except globs.Malformed as error:
-            return f"not a glob: {error}"
+    if words := _reserved(name):
+        return words
+    if globs.is_pattern(name):
         return None
-    if channel.glob == "dots":
-        texts, found = claims.split(name)
-        name = "" if found else texts[0]  # how long a claim will be nobody knows
-    size = len(name.encode())
+    texts, found = claims.split(name)
+    size = 0 if found else len(texts[0].encode())  # how long a claim will be nobody knows
     if size > rules.MAX_BYTES:
         return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {rules.MAX_BYTES}"
     return None

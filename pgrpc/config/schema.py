@@ -21,6 +21,13 @@ def _read() -> Any:
 DOCUMENT: Mapping[str, Any] = _read()
 
 
+def document(dialects: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema with these sections under `dialects`: name -> JSON Schema."""
+    definitions = DOCUMENT["$defs"]
+    section = {**definitions["dialects"], "properties": dialects}
+    return {**DOCUMENT, "$defs": {**definitions, "dialects": section}}
+
+
 def definition(name: str) -> Mapping[str, Any]:
     """One of the schema's `$defs`."""
     found: Mapping[str, Any] = DOCUMENT["$defs"][name]

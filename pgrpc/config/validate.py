@@ -13,7 +13,7 @@ import jsonschema.validators
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from pgrpc.config import faults, model, schema, units, yamltree
+from pgrpc.config import faults, model, schema, sections, units, yamltree
 
 _EXPECTED = {
     "string": "text",
@@ -31,39 +31,36 @@ def _pattern(validator: Any, pattern: str, value: Any, rule: Any) -> Iterator[Va
         yield ValidationError("")
 
 
-def _validator() -> Any:
-    extend: Any = jsonschema.validators.extend
-    return extend(Draft202012Validator, {"pattern": _pattern})(schema.DOCUMENT)
+_extend: Any = jsonschema.validators.extend
+_Validator = _extend(Draft202012Validator, {"pattern": _pattern})
 
 
-_VALIDATOR = _validator()
-
-
-def check(document: dict[str, Any], found: faults.Faults) -> dict[str, Any]:
+def check(document: dict[str, Any], found: faults.Faults, dialects: sections.Sections) -> dict[str, Any]:
     """The document without the values that do not fit; each of those is added to `found`."""
+    validator = _Validator(schema.document({name: section.schema for name, section in dialects.items()}))
     for name in schema.DOCUMENT["properties"]:
         if document.get(name, {}) is None:  # a section whose every line is a comment
             document[name] = {}
     document.setdefault("database", {})  # so that what it must have is told
-    _retype(document, found)
-    for error in _errors(document):
+    _retype(document, found, validator)
+    for error in _errors(document, validator):
         for place, words in _told(error):
             found.add(place, words)
     pruned: dict[str, Any] = _pruned(document, (), found)
     return pruned
 
 
-def _errors(document: Any) -> Iterator[ValidationError]:
-    for error in _VALIDATOR.iter_errors(document):
+def _errors(document: Any, validator: Any) -> Iterator[ValidationError]:
+    for error in validator.iter_errors(document):
         if "propertyNames" in error.absolute_schema_path:
             continue  # there for editors; names are checked with better words where they are used
         # The first alternative is the one that people write; the others are "or nothing at all".
         yield error.context[0] if error.validator == "anyOf" else error
 
 
-def _retype(document: Any, found: faults.Faults) -> None:
+def _retype(document: Any, found: faults.Faults, validator: Any) -> None:
     """`port: ${PORT}`: a variable is text; where text does not fit, it is read as if it had been typed there."""
-    for error in list(_errors(document)):
+    for error in list(_errors(document, validator)):
         place = tuple(error.absolute_path)
         if place in found.substituted and isinstance(error.instance, str):
             _parent(document, place)[place[-1]] = yamltree.plain(error.instance)
@@ -97,10 +94,10 @@ def _told(error: ValidationError) -> Iterator[tuple[model.Place, str]]:
             missing = [name for name in rule if name not in value]
             yield from (((*place, name), _missing(name, own["properties"][name])) for name in missing)
         case "additionalProperties":
-            known = own["properties"]
+            known, removed = own["properties"], own.get("removedProperties", {})
             for name in value:
                 if name not in known:
-                    yield (*place, name), _unknown(name, known)
+                    yield (*place, name), _unknown(name, known, removed)
         case "type":
             yield place, _wrong_type(own, value)
         case "enum":
@@ -124,10 +121,12 @@ def _missing(name: str, rule: Mapping[str, Any]) -> str:
     return "is missing" + (f": write for example {name}: {examples[0]}" if examples else "")
 
 
-def _unknown(name: str, known: Mapping[str, Any]) -> str:
+def _unknown(name: str, known: Mapping[str, Any], removed: Mapping[str, str]) -> str:
+    if name in removed:
+        return f"unknown key: {removed[name]}"
     if near := difflib.get_close_matches(name, known, n=1, cutoff=0.65):
         return f'unknown key; did you mean "{near[0]}"?'
-    return f"unknown key; known here: {', '.join(known)}"
+    return "unknown key" + (f"; known here: {', '.join(known)}" if known else "")
 
 
 def _wrong_type(rule: Mapping[str, Any], value: Any) -> str:

@@ -173,17 +173,14 @@ async def _serve(
         unready_anywhere,
         share.counts if share else counts.Local(),
         rates=share.rates if share else ratelimit.Rates(),
-        dialects=config.dialects,
     )
     if authenticator is not None and config.auth is not None:
         shared.auth, shared.authenticate = config.auth, authenticator.authenticate
         shared.terms = identity.Terms(config.auth.expiring, config.limits.handshake_timeout)
+    routes = registry.routes(shared, config.dialects)
     try:
         web = server.Server(
-            shared,
-            share.sockets if share else bind(config.server)[0],
-            registry.routes_before(shared),
-            registry.routes_after(shared),
+            shared, share.sockets if share else bind(config.server)[0], [*routes.before], [*routes.after]
         )
     except tls.Unusable as error:  # it has changed since the file was read
         raise CannotServe(f"the {error.file} of server.tls {error}") from error
@@ -192,7 +189,11 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in stop_on:
         loop.add_signal_handler(number, signals.put_nowait, number)
-    operator = admin.Administration(web, authenticator, lambda: configuration.load(config.path, environ), observer)
+
+    def load() -> configuration.Config:
+        return configuration.load(config.path, environ, registry.dialects())
+
+    operator = admin.Administration(web, authenticator, load, observer)
     if signal.SIGHUP not in stop_on:
         loop.add_signal_handler(signal.SIGHUP, operator.order, admin_channel.Reload())
     tasks = [

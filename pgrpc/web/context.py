@@ -51,7 +51,6 @@ class Context:
     """What is not ready, and why: {"database": "..."}, of several workers {"worker 1": {...}}; {} when all is."""
     counts: counts.Counts
     """Of open sockets: in all, and of each client address; kept only where there is a limit."""
-    dialects: config.Dialects = field(default_factory=config.Dialects)
     auth: config.Auth | None = None
     authenticate: Authenticate | None = None
     """None, both, where nobody is asked who he is."""

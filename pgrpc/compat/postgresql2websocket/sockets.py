@@ -1,27 +1,32 @@
 """postgresql2websocket: /{channel} relays, and takes SQL text: `select add(1, 2);` is answered by `{"add": 3}`.
 
-Owns the socket that does both, and how rows are sent. Must not know SQL (core/sqlsession does), nor the other dialects.
+Owns the socket that does both, and how rows are sent. Must not know SQL: sql_session does.
 """
 
 import asyncio
 import re
 from collections.abc import Awaitable, Iterator
-from typing import Any
+from typing import Any, cast
 
-from pgrpc import config
-from pgrpc.compat.postgresql2websocket import sql_session
+from pgrpc.compat import channels, dialect
+from pgrpc.compat.postgresql2websocket import section, sql_session
+from pgrpc.core.channels import globs, rules
 from pgrpc.core.session import effects
 from pgrpc.core.wire import ws_frames
 from pgrpc.web import context, routing
 from pgrpc.web.sockets import relay, rpc_socket
 
 _SLICE = 64 * 1024
-"""Bytes of rows that are made in a row: then the others get their turn."""
+"""Bytes of rows that are encoded at once; then other clients get their turn."""
 
 
-def routes(shared: context.Context, dialect: config.Postgresql2websocket) -> list[tuple[Any, ...]]:
+def routes(shared: context.Context, value: section.Postgresql2websocket) -> dialect.Routes:
+    listed: Any = shared.channels
+    if value.channels is not None:
+        patterns = ((name, globs.compile(name)) for name in value.channels)
+        listed = channels.Patterns(patterns, shared.channels.reserved)
     path = routing.Upgrade(rf"{re.escape(shared.server.base_path)}([^/]+)")
-    return [(path, Channel, {"shared": shared})]
+    return dialect.Routes(after=((path, Channel, {"shared": shared, "listed": listed}),))
 
 
 class Channel(relay.ListenSocket):
@@ -29,10 +34,14 @@ class Channel(relay.ListenSocket):
     session: sql_session.SqlSession
     verbatim = True
 
-    def initialize(self, shared: context.Context) -> None:
+    def initialize(self, shared: context.Context, listed: channels.Patterns | None = None) -> None:
+        self._listed = listed
         super().initialize(shared)
         self._rows: Iterator[str] | None = None
         self._room: asyncio.Future[None] | None = None
+
+    def allowed(self) -> rules.Channels:
+        return cast(rules.Channels, self._listed)
 
     def refusal(self, words: str) -> str:
         return "is not allowed"
@@ -42,7 +51,7 @@ class Channel(relay.ListenSocket):
         return self._until_room(pause) if self.session.is_full else pause
 
     async def _until_room(self, pause: Awaitable[None] | None) -> None:
-        """Who asks faster than answers come is not read from."""
+        """Do not read from a client that asks faster than it is answered."""
         if pause is not None:
             await pause
         if self.session.is_full:
@@ -72,7 +81,7 @@ class Channel(relay.ListenSocket):
             self._room.set_result(None)
 
     def _send_rows(self) -> None:
-        """A slice, and then the next one when the client has taken it."""
+        """Send a slice, and the next one when the client has taken it."""
         if self._ended is not None:
             return
         made = bytearray()

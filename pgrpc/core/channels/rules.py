@@ -28,7 +28,7 @@ SlowConsumer = Literal["close", "drop_oldest", "latest"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A channel, or a glob of channels, that clients may hear. glob: how the name's special characters are read.
+    """A channel, or a glob of channels, that clients may hear.
 
     roles: who may hear it, None is everybody. authorize: a SQL function that is asked besides, as the file has it.
     """
@@ -36,7 +36,6 @@ class Entry:
     name: str
     payload: Literal["auto", "text", "json"] = "auto"
     slow_consumer: Literal["close", "drop_oldest", "latest"] = "close"
-    glob: Literal["dots", "posix"] = "dots"
     roles: tuple[str, ...] | None = None
     authorize: str | None = None
 
@@ -93,14 +92,14 @@ class Refusal:
 
 
 class Channels:
-    """The channels that can be heard. reserved: names that no client gets. Raises globs.Malformed, claims.Malformed.
+    """The channels that can be heard. reserved: names that no client gets. Raises claims.Malformed.
 
     An exact name goes before globs and names with claims in them; of these the first in the file that fits counts.
     Whether its roles let the client in is decided then: no later entry is looked at.
     """
 
     def __init__(self, listed: Iterable[Entry], reserved: Iterable[str] = ()) -> None:
-        self._reserved = frozenset(reserved)
+        self.reserved = frozenset(reserved)
         self._exact: dict[str, Rule] = {}
         self._patterns: list[_Pattern] = []
         entries = tuple(listed)
@@ -108,7 +107,7 @@ class Channels:
         for entry in entries:
             roles = None if entry.roles is None else frozenset(entry.roles)
             rule = Rule(entry.name, entry.payload, entry.slow_consumer, roles, entry.authorize)
-            pattern = _Pattern(rule, entry.glob)
+            pattern = _Pattern(rule)
             if pattern.exact is None:
                 self._patterns.append(pattern)
             else:
@@ -121,7 +120,7 @@ class Channels:
         refused = fault(name, verbatim=verbatim)
         if refused is not None:
             return Refusal(refused)
-        if name in self._reserved:
+        if name in self.reserved:
             return Refusal("this name is reserved")
         rule = self._exact.get(name) or next((p.rule for p in self._patterns if p.fits(name, client)), None)
         if rule is None:
@@ -141,11 +140,11 @@ class _Pattern:
 
     __slots__ = ("_claims", "_expression", "_with_any_claims", "exact", "rule")
 
-    def __init__(self, rule: Rule, syntax: globs.Syntax) -> None:
-        texts, self._claims = claims.split(rule.name) if syntax == "dots" else ([rule.name], [])
+    def __init__(self, rule: Rule) -> None:
+        texts, self._claims = claims.split(rule.name)
         self.rule = rule
-        self.exact = None if self._claims or globs.is_pattern(texts[0], syntax) else texts[0]
-        written = [globs.expression(text, syntax) for text in texts]
+        self.exact = None if self._claims or globs.is_pattern(texts[0]) else texts[0]
+        written = [globs.expression(text) for text in texts]
         groups = [f"(?P<c{index}>[^\0]*)\0" for index in range(len(self._claims))]
         references = [f"(?P=c{index})" for index in range(len(self._claims))]
         body = "".join(itertools.chain(*itertools.zip_longest(written, references, fillvalue="")))

@@ -42,7 +42,7 @@ class ListenSocket(rpc_socket.SessionSocket):
     async def get(self, *args: Any, **kwargs: Any) -> None:
         name: str = args[0]
         client = self.session.client or identity.NOBODY
-        rule = self.shared.channels.rule(name, client, verbatim=self.verbatim)
+        rule = self.allowed().rule(name, client, verbatim=self.verbatim)
         if isinstance(rule, rules.Refusal):
             if rule.reason:
                 self._perform([effects.Denied(f"channel {name!r}", rule.reason)])

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from pgrpc import config, observe
-from pgrpc.core.channels import hub
+from pgrpc.core.channels import hub, rules
 from pgrpc.core.session import effects, session
 from pgrpc.core.wire import errors, jsonrpc, rpc_methods, ws_frames
 from pgrpc.web import context
@@ -47,13 +47,17 @@ class SessionSocket(websocket.Socket):
         shared = self.shared
         return self.make(
             shared.catalog,
-            shared.channels,
+            self.allowed(),
             shared.limits,
             self.identity,
             address=self.customer,
             rates=shared.rates,
             terms=shared.terms,
         )
+
+    def allowed(self) -> rules.Channels:
+        """The channels that clients may receive."""
+        return self.shared.channels
 
     async def _identify(self, auth: config.Auth | None) -> None:
         await super()._identify(auth)

@@ -78,7 +78,8 @@ LISTED = """
   flat: , quiet: , note: , fails: , doze: , many:
 """
 CONFIG = (
-    f"functions: {{{LISTED}}}\nchannels: {{people: , Room 1: , open: }}\ndialects: {{postgresql2websocket: true}}\n"
+    f"functions: {{{LISTED}}}\nchannels: {{people: }}\n"
+    "dialects: {postgresql2websocket: {channels: [people, Room 1, open]}}\n"
 )
 
 # The frames of each statement, to the byte.

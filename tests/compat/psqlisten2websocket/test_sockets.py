@@ -149,4 +149,7 @@ def test_faults_of_the_settings(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "server.py"), "psqlisten2websocket"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 78
-    assert done.stderr == ".env: no such file: it holds HOST, PORT, USER, PASSWORD, DBNAME\n"
+    assert (
+        done.stderr
+        == ".env: no such file: write one with HOST, PORT, USER, PASSWORD, DBNAME, or name another with --config\n"
+    )

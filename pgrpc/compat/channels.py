@@ -1,0 +1,56 @@
+"""A dialect's own list of channels, for clients to whom a channel's name has no other meaning.
+
+Owns which names such a list allows, and which of its patterns our own clients can have too. Must not know how a pattern
+is written: its dialect says.
+"""
+
+import re
+from collections.abc import Iterable
+
+from pgrpc.core.channels import globs, rules
+from pgrpc.core.identity import identity
+
+_ANY = rules.Entry("**")
+
+
+def fault(name: str) -> str | None:
+    """Why PostgreSQL cannot have a channel of this exact name, in words; None where it can."""
+    found = rules.Channels([_ANY]).rule(name, identity.NOBODY, verbatim=True)
+    return found.words if isinstance(found, rules.Refusal) else None
+
+
+class Patterns:
+    """The channels whose names match one of these patterns: every client may receive them.
+
+    patterns: each as it is written, and compiled for `fullmatch`. reserved: names that no client may receive, such as
+    auth.control_channel.
+    """
+
+    def __init__(self, patterns: Iterable[tuple[str, re.Pattern[str]]], reserved: Iterable[str] = ()) -> None:
+        self._possible = rules.Channels([_ANY], reserved)
+        self._patterns = [(pattern, rules.Rule(name)) for name, pattern in patterns]
+
+    def rule(self, name: str, client: identity.Identity, *, verbatim: bool = True) -> rules.Rule | rules.Refusal:
+        """The rule of a channel that a client asks for, or why it cannot have it.
+
+        The first pattern that matches counts. verbatim: not used; these names never have another meaning.
+        """
+        possible = self._possible.rule(name, client, verbatim=True)
+        if isinstance(possible, rules.Refusal):
+            return possible
+        for pattern, rule in self._patterns:
+            if pattern.fullmatch(name):
+                return rule
+        return rules.Refusal(rules.NOT_ALLOWED, "not listed")
+
+
+def native(glob: str) -> str | None:
+    """The entry of `channels` for the same names; None where our own clients cannot receive them.
+
+    glob: in our own syntax, but braces mean nothing in it.
+    """
+    if glob.startswith(("rpc.", "$/")) or glob in rules.CLIENTS_OWN:
+        return None
+    if not globs.is_pattern(glob) and fault(glob) is not None:
+        return None
+    return glob.replace("{", "{{").replace("}", "}}")
