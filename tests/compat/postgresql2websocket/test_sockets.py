@@ -574,7 +574,7 @@ def test_without_its_settings_it_says_so(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert ran.returncode == 78
-    assert ran.stderr == ("postgresql2websocket.conf: there is no such file: write it, or name it with --config FILE\n")
+    assert ran.stderr == "postgresql2websocket.conf: no such file: write it, or name another with --config\n"
 
 
 def test_sql_is_read_by_nobody_who_does_not_want_it() -> None:
