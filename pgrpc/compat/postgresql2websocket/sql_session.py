@@ -1,8 +1,7 @@
-"""One client that writes SQL: text in -> effects out, a frame for each row.
+"""One client that sends SQL: text in -> effects out, a frame for each row.
 
-Owns the order: a client's statements are answered one after the other, since nothing in an answer says whose it is.
-All else is as in any session: who the client is, what it may call and hear, its limits. Must not know sockets or the
-database, nor what SQL looks like.
+Owns the order: statements are answered one after the other, since an answer does not say which statement it belongs
+to. Everything else is as in any session: identity, access, limits. Must not know sockets, the database or the grammar.
 """
 
 from collections import deque
@@ -26,7 +25,7 @@ class _Running:
 
 
 class SqlSession(session.Session):
-    """As many statements may wait for the one that runs as calls may be in flight; `is_full`: read no more."""
+    """At most `calls_in_flight` statements wait for the one that runs; `is_full`: do not read more."""
 
     __slots__ = ("_limit", "_queue", "_statement")
 
@@ -66,12 +65,12 @@ class SqlSession(session.Session):
         return [effects.Send(_error(error)), *super().fail(ticket, error), *self._next()]
 
     def close(self) -> list[effects.Effect]:
-        """The client is gone: what must be cancelled."""
+        """The client has disconnected: what must be cancelled."""
         self._queue.clear()
         return super().close()
 
     def _next(self) -> list[effects.Effect]:
-        """The next statement that can run, and a refusal for each before it that cannot."""
+        """Start the next statement that can run; refuse those before it that cannot."""
         asked: list[effects.Effect] = []
         while self._statement is None and self._queue:
             try:
@@ -86,7 +85,7 @@ class SqlSession(session.Session):
         except UnicodeDecodeError as error:
             raise errors.ParseError from error
         function = self._catalog.functions.get(query.method)
-        params = query.params if function is None else sql_constants.fitted(function, query.params)
+        params = query.params if function is None else sql_constants.typed(function, query.params)
         ticket = effects.Ticket(None, None, None)
         asked = self.call(ticket, query.method, params, now)
         (routine,) = (effect.call.routine for effect in asked if isinstance(effect, effects.Execute))
@@ -98,7 +97,7 @@ def _rows(answered: _Running, text: str) -> Iterator[str]:
     try:
         yield from sql_rows.rows(answered.routine, text, answered.query.column, answered.query.spread)
     except RecursionError:
-        yield _error(errors.DatabaseRefused({"sqlstate": "54001", "message": "the result is nested too deep"}))
+        yield _error(errors.DatabaseRefused({"sqlstate": "54001", "message": "the result is nested too deeply"}))
 
 
 def _error(error: errors.RpcError) -> str:

@@ -402,8 +402,8 @@ async def test_an_error_is_a_frame_and_the_socket_stays(server: Server) -> None:
         assert json.loads(frame)["error"]["data"][0]["path"] == "/1"
         (frame,) = await client.ask("drop table canary")
         assert frame == (
-            '{"error": {"code":-32600,"message":"Invalid Request: only `select function(constants)` and '
-            '`select * from function(constants)` are taken here: it does not begin with select"}}'
+            '{"error": {"code":-32600,"message":"Invalid Request: write `select function(constants)` or '
+            '`select * from function(constants)`: the statement does not begin with select"}}'
         )
         assert [code(f) for f in await client.ask("select add(1", b"\xff", "select keep('{')")] == [
             -32700,
