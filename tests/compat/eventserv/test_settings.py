@@ -102,7 +102,7 @@ Debug = false
     assert names(found) == ["a b", "c*"]
 
 
-def test_which_goes_before_which() -> None:
+def test_precedence() -> None:
     toml = 'DbConnection = "host=file"\nHttpPort = 1\nUrlBase = "http://file"\n'
     environ = {"ES_DBCONNECTION": "host=es", "ES_HTTPPORT": "2", "ES_URLBASE": ""}
     found = load(environ, toml)
@@ -151,7 +151,7 @@ def test_the_page_of_the_user() -> None:
         assert found.warnings == ()
 
 
-def test_what_is_not_used_is_told() -> None:
+def test_what_is_not_used_is_reported() -> None:
     found = load({"ES_DBPOOLMAXCONNLIFETIME": "5m"}, toml='Colour = "red"\n')
     assert [warning.partition(":")[0] for warning in found.warnings] == ["my.toml", "ES_DBPOOLMAXCONNLIFETIME"]
     assert found.warnings[0].startswith(
@@ -268,6 +268,6 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         assert caught.value.faults == (words,)
 
 
-def test_no_fault_tells_a_password() -> None:
+def test_no_fault_shows_a_password() -> None:
     (fault,) = faults({"DATABASE_URL": "postgresql://u:secret@h/d", "ES_HTTPPORT": "x"})
     assert "secret" not in fault

@@ -145,7 +145,7 @@ class TestTheSocket:
                 notify(database, f"many{number}", str(number))
             assert [peer.text() for peer in peers] == [str(number) for number in range(12)]
 
-    def test_a_lost_connection_is_told(self, server: Server, database: Database) -> None:
+    def test_a_lost_connection_closes_the_socket(self, server: Server, database: Database) -> None:
         with Peer(server, "/listen/gap") as peer:
             database.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -374,7 +374,7 @@ class TestSettings:
 
 
 def test_beside_the_native_endpoints(database: Database, tmp_path: Path) -> None:
-    """Under the same whitelist and origins: a dialect is no way around them."""
+    """Under the same allowlist and origins: a dialect is no way around them."""
     rest = "channels:\n  people:\n  room.*:\ndialects:\n  eventserv:\n"
     with serving(tmp_path, database.dsn, rest) as server:
         for name, status in {"people": 101, "room.1": 101, "room.*": 101, "nobody": 403, "error": 403}.items():

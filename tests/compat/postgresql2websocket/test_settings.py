@@ -86,7 +86,7 @@ def test_another_file() -> None:
     assert settings.load({}, Path("other.conf")).config.server.port == 8081
 
 
-def test_what_is_not_used_is_said() -> None:
+def test_what_is_not_used_is_reported() -> None:
     Path("postgresql2websocket.conf").write_text("[postgresql]\nmin_size = 5\n[other]\na = b\n", encoding="utf-8")
     assert settings.load({}).warnings == (
         "postgresql2websocket.conf: [postgresql] min_size: is not used",
@@ -100,7 +100,7 @@ def test_a_missing_file_is_named_and_what_to_do() -> None:
     assert caught.value.faults == ("postgresql2websocket.conf: no such file: write it, or name another with --config",)
 
 
-def test_every_fault_is_told_at_once_by_its_own_name() -> None:
+def test_every_fault_is_reported_at_once_by_its_own_name() -> None:
     *rest, origins = faults(
         "[postgresql]\nport = x\nmax_size = many\n[web]\nport = 70000\n[pgrpc]\norigins = example.com\n"
     )
