@@ -28,7 +28,7 @@ INVALID = 78  # EX_CONFIG
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status (sysexits.h): 0, 78 the configuration is wrong, 69 to 71 it cannot be served."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    commands = ("serve", "demo", "check", "token", *registry.LOADERS)
+    commands = ("serve", "demo", "check", "token", *registry.dialects())
     if not given or (given[0] not in commands and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "serve")
     options = _parser().parse_args(given)
@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "demo":
             return demo.run(options.example, host=options.host, port=options.port, data=options.data)
-        if options.command in registry.LOADERS:
+        if options.command in registry.dialects():
             return app.run(_dropin(options))
         if options.command == "token":
-            return _token(config.load(options.config, os.environ), options)
+            return _token(config.load(options.config, os.environ, registry.dialects()), options)
         loaded = _load(options.config)
         if options.command == "check":
             report = checks.check(loaded)
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dropin(options: argparse.Namespace) -> config.Config:
     """Another server's settings. Raises config.Invalid."""
-    found = registry.LOADERS[options.command](os.environ, options.config)
+    found = registry.dialects()[options.command].load(os.environ, options.config)
     if found.debug or options.debug:
         logging.getLogger().setLevel(logging.DEBUG)
     for warning in found.warnings:
@@ -76,7 +76,7 @@ def _log_to_stderr(form: str) -> None:
 def _load(path: Path) -> config.Config:
     """Raises config.Invalid with what is wrong in the file, and between its sound part and the database."""
     try:
-        return config.load(path, os.environ)
+        return config.load(path, os.environ, registry.dialects())
     except config.Invalid as error:
         if error.sound is None:
             raise
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--host", default="127.0.0.1")
     shown.add_argument("--port", type=int, default=8080)
     shown.add_argument("--data", type=Path, default=None, metavar="DIR", help="where the demo's database is kept")
-    for name in registry.LOADERS:
+    for name in registry.dialects():
         _add_dropin(commands.add_parser(name, help=f"serve {name}'s clients from its settings", add_help=False))
     return parser
 

@@ -1,45 +1,65 @@
-"""The servers that pgrpc replaces, by name.
+"""The servers that pgrpc replaces, by name: the folders beside this file.
 
-Owns which there are: the rest of pgrpc knows none of them. Each is a folder beside this file, with `settings` (what its
-users have configured -> our configuration) and `sockets` (what its clients speak). Must not know what is in these.
+Owns finding them, and importing their modules when they are needed. Must not know what is in them; `dialect` says what
+there must be.
 """
 
-from collections.abc import Callable, Mapping
+import importlib
+import json
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pgrpc.compat.eventserv import settings as eventserv_settings
-from pgrpc.compat.eventserv import sockets as eventserv
-from pgrpc.compat.postgresql2websocket import settings as postgresql2websocket_settings
-from pgrpc.compat.psqlisten2websocket import settings as psqlisten2websocket_settings
-from pgrpc.compat.psqlisten2websocket import sockets as psqlisten2websocket
-from pgrpc.compat.settings_document import Loaded
+from pgrpc import compat, config
+from pgrpc.compat import dialect
 from pgrpc.web import context
 
-LOADERS: Mapping[str, Callable[[Mapping[str, str], Path | None], Loaded]] = {
-    "eventserv": eventserv_settings.load,
-    "postgresql2websocket": postgresql2websocket_settings.load,
-    "psqlisten2websocket": psqlisten2websocket_settings.load,
-}
-"""Dialect -> load(environ, file): its settings, from the file named or else where that server looks, below the current
-folder. Raises Invalid with everything that is wrong."""
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One folder: also a section of the configuration file (config.Section)."""
+
+    name: str
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of `dialects.<name>`."""
+        file = resources.files(f"{compat.__name__}.{self.name}") / "section.schema.json"
+        document: Mapping[str, Any] = json.loads(file.read_text("utf-8"))
+        return document
+
+    def read(self, given: config.Given) -> Any:
+        """What a section says, as the folder's own frozen value."""
+        section: dialect.SectionReader = self._module("section")
+        return section.read(given)
+
+    def load(self, environ: Mapping[str, str], file: Path | None = None) -> dialect.Loaded:
+        """The configuration that the server's own settings mean. Raises config.Invalid with every fault."""
+        settings: dialect.Settings = self._module("settings")
+        return settings.load(environ, file)
+
+    def routes(self, shared: context.Context, value: Any) -> dialect.Routes:
+        sockets: dialect.Sockets = self._module("sockets")
+        return sockets.routes(shared, value)
+
+    def _module(self, name: str) -> Any:
+        return importlib.import_module(f"{compat.__name__}.{self.name}.{name}")
 
 
-def routes_before(shared: context.Context) -> list[tuple[Any, ...]]:
-    """Tornado's routes that take the place of our own."""
-    on = shared.dialects
-    return [
-        *(eventserv.routes(shared, on.eventserv) if on.eventserv else ()),
-        *(psqlisten2websocket.routes(shared, on.psqlisten2websocket) if on.psqlisten2websocket else ()),
-    ]
+def dialects() -> Mapping[str, Dialect]:
+    """Name -> dialect, in the order of the names. Imports none of their modules."""
+    names = sorted(module.name for module in pkgutil.iter_modules(compat.__path__) if module.ispkg)
+    return {name: Dialect(name) for name in names}
 
 
-def routes_after(shared: context.Context) -> list[tuple[Any, ...]]:
-    """Tornado's routes that leave our own their place: they may match any path."""
-    on = shared.dialects
-    if on.postgresql2websocket is None:
-        return []
-    # Here, because its reader of SQL takes 0.1 s to import, and most servers have no use for it.
-    from pgrpc.compat.postgresql2websocket import sockets as postgresql2websocket
-
-    return postgresql2websocket.routes(shared, on.postgresql2websocket)
+def routes(shared: context.Context, on: Mapping[str, Any]) -> dialect.Routes:
+    """The routes of the dialects that are on. on: `Config.dialects`."""
+    known = dialects()
+    found = [known[name].routes(shared, value) for name, value in on.items()]
+    return dialect.Routes(
+        tuple(route for each in found for route in each.before),
+        tuple(route for each in found for route in each.after),
+    )

@@ -1,32 +1,23 @@
-"""What was read of another server's settings -> our configuration.
+"""Another server's settings -> our configuration.
 
-Owns the way from a value, under the name that it has there, to its place in our document: so a fault names what the
-user wrote (`ES_HTTPPORT: must be at most 65535`). Must not know any server's settings.
+Owns the way from a value, under the name that it has there, to its place in our configuration, so that a fault names
+what the user wrote (`ES_HTTPPORT: must be at most 65535`). Must not know any server's settings.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pgrpc.compat import dialect, registry
 from pgrpc.config import faults, model, reader, yamltree
 
 _FLAGS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """warnings: what was set but is not used as it was there, each in words for the log."""
-
-    config: model.Config
-    warnings: tuple[str, ...] = ()
-    debug: bool = False
-
-
 class Document:
-    """A document as config.yaml holds, filled value by value. file: relative paths start beside it."""
+    """A document with the keys of config.yaml, filled value by value. file: relative paths start beside it."""
 
     def __init__(self, file: Path | str, value: dict[str, Any]) -> None:
         self.debug = False
@@ -37,7 +28,7 @@ class Document:
         self._warnings: list[str] = []
 
     def put(self, place: model.Place, value: Any, name: str) -> None:
-        """A value of ours, and the name that it has in the user's settings, such as `ES_HTTPPORT`."""
+        """Set one of our keys. name: what the user calls it, such as `ES_HTTPPORT`."""
         inner: Any = self._value
         for key in place[:-1]:
             inner = inner.setdefault(key, {})
@@ -45,29 +36,31 @@ class Document:
         self._names[place] = name
 
     def flag(self, value: Any, name: str) -> bool:
-        """Of true or false in any of their spellings."""
+        """true or false in any of their spellings."""
         text = str(value).strip().lower()
         if text not in _FLAGS:
             self.fault(name, "must be true or false")
         return _FLAGS.get(text, False)
 
     def fault(self, name: str, words: str) -> None:
-        """What is wrong with a setting, where no place of ours tells it."""
+        """Report a setting that is wrong, where none of our keys can report it."""
         self._faults.append(f"{name}: {words}")
 
     def warn(self, name: str, words: str) -> None:
+        """Report a setting that has no effect, or another one than in that server."""
         self._warnings.append(f"{name}: {words}")
 
-    def load(self) -> Loaded:
-        """Raises Invalid with everything that is wrong."""
+    def load(self) -> dialect.Loaded:
+        """Raises config.Invalid with every fault."""
         found = faults.Faults(model.Marks(str(self._file), names=MappingProxyType(self._names)))
         for line in self._faults:
             found.note((1, 1), line)
-        return Loaded(reader.build(self._value, self._file, found), tuple(self._warnings), self.debug)
+        built = reader.build(self._value, self._file, found, registry.dialects())
+        return dialect.Loaded(built, tuple(self._warnings), self.debug)
 
 
 def plain(value: Any) -> Any:
-    """A text as if it had been written as a number or a word, where it is one."""
+    """A text as YAML reads it: as a number or a boolean where it is written like one."""
     return yamltree.plain(value.strip()) if isinstance(value, str) else value
 
 

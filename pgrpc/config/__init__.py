@@ -10,19 +10,16 @@ from pgrpc.config.model import (
     Channel,
     Config,
     Database,
-    Dialects,
-    Eventserv,
     Function,
     Invalid,
     Limits,
     Marks,
-    Postgresql2websocket,
-    Psqlisten2websocket,
     SchemaFile,
     Server,
     Tls,
 )
 from pgrpc.config.reader import load
+from pgrpc.config.sections import Given, Section, Sections
 from pgrpc.config.units import seconds
 
 __all__ = [
@@ -30,15 +27,14 @@ __all__ = [
     "Channel",
     "Config",
     "Database",
-    "Dialects",
-    "Eventserv",
     "Function",
+    "Given",
     "Invalid",
     "Limits",
     "Marks",
-    "Postgresql2websocket",
-    "Psqlisten2websocket",
     "SchemaFile",
+    "Section",
+    "Sections",
     "Server",
     "Tls",
     "load",

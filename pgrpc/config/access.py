@@ -26,8 +26,6 @@ class Access:
 
     def name_fault(self, channel: model.Channel) -> str | None:
         """What is wrong with the claims in a channel's name; None where nothing is."""
-        if channel.glob != "dots":
-            return None
         try:
             _, found = claims.split(channel.name)
         except claims.Malformed as error:

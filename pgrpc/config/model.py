@@ -158,43 +158,12 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
-class Eventserv:
-    """pg_eventserv's dialect, at /listen/{channel}. url_base: where clients reach it, "" for what their request says.
-
-    assets: a folder whose index.html is the front page.
-    """
-
-    url_base: str = ""
-    assets: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Postgresql2websocket:
-    """postgresql2websocket's dialect, at /{channel}."""
-
-
-@dataclass(frozen=True, slots=True)
-class Psqlisten2websocket:
-    """psqlisten2websocket's dialect: one channel for everyone, at /ws."""
-
-    channel: str = "events"
-
-
-@dataclass(frozen=True, slots=True)
-class Dialects:
-    """What other servers' clients speak, beside our own; None: not served."""
-
-    eventserv: Eventserv | None = None
-    postgresql2websocket: Postgresql2websocket | None = None
-    psqlisten2websocket: Psqlisten2websocket | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file. schemas: uri -> document, for every file that a function's params reach.
 
-    auth: None where clients do not authenticate. unknown: the names of sections that are faulty and were left out, in
-    the sound part of an invalid file: what depends on them cannot be judged.
+    auth: None where clients do not authenticate. dialects: of those that are on, name -> what its section says.
+    unknown: the names of sections that are faulty and were left out, in the sound part of an invalid file: what depends
+    on them cannot be judged.
     """
 
     path: Path
@@ -204,7 +173,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     functions: tuple[Function, ...] = ()
     channels: tuple[Channel, ...] = ()
-    dialects: Dialects = field(default_factory=Dialects)
+    dialects: Mapping[str, Any] = field(default_factory=_nothing)
     schemas: Mapping[str, Any] = field(default_factory=_nothing, repr=False)
     marks: Marks = field(default_factory=lambda: Marks("config.yaml"), repr=False)
     unknown: frozenset[str] = frozenset()

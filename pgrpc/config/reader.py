@@ -5,8 +5,10 @@ of any key (schemas/config.schema.json says them), nor what the database says of
 """
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,23 +21,20 @@ from pgrpc.config import (
     model,
     schema,
     schemafiles,
+    sections,
     server,
     substitution,
     validate,
     yamltree,
 )
 from pgrpc.core.channels import globs, rules
-from pgrpc.core.identity import claims, identity
+from pgrpc.core.identity import claims
 
-_DIALECTS: Mapping[str, Any] = {
-    "eventserv": model.Eventserv,
-    "postgresql2websocket": model.Postgresql2websocket,
-    "psqlisten2websocket": model.Psqlisten2websocket,
-}
+_NONE: sections.Sections = MappingProxyType({})
 
 
-def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
-    """The configuration in a file. Raises Invalid."""
+def load(path: Path | str, environ: Mapping[str, str], dialects: sections.Sections = _NONE) -> model.Config:
+    """The configuration in a file, which may have these sections under `dialects`. Raises Invalid."""
     shown = os.fspath(path)
     try:
         tree = yamltree.parse(_read(shown))
@@ -50,15 +49,15 @@ def load(path: Path | str, environ: Mapping[str, str]) -> model.Config:
     for place in tree.invalid:
         found.invalidate(place)
     value = substitution.Substitution(environ, Path(shown).parent, found).apply(tree.value)
-    return build(value, Path(shown), found)
+    return build(value, Path(shown), found, dialects)
 
 
-def build(value: Any, path: Path, found: faults.Faults) -> model.Config:
+def build(value: Any, path: Path, found: faults.Faults, dialects: sections.Sections = _NONE) -> model.Config:
     """The configuration that a document means, whatever it was read from. path: what relative paths are beside.
 
     Raises Invalid, with what is in `found` already as well.
     """
-    config = _Builder(path, found).config(value)
+    config = _Builder(path, found, dialects).config(value)
     if lines := found.lines():
         raise model.Invalid(lines, _sound_part(config, found))
     return config
@@ -96,22 +95,22 @@ def _read(shown: str) -> bytes:
 class _Builder:
     """Makes values of what fits the schema. What does not is left out, so that the rest is still checked."""
 
-    def __init__(self, path: Path, found: faults.Faults) -> None:
+    def __init__(self, path: Path, found: faults.Faults, dialects: sections.Sections) -> None:
         self._path = path
         self._faults = found
+        self._sections = dialects
+        self._schema = schema.document({name: section.schema for name, section in dialects.items()})
         self._files = schemafiles.SchemaFiles(found)
 
     def config(self, value: Any) -> model.Config:
         document = self._document(value)
-        made = convert.Converter(self._path.parent, self._faults).convert(schema.DOCUMENT, document, ())
+        made = convert.Converter(self._path.parent, self._faults).convert(self._schema, document, ())
         who = self._auth(document, made)
         self._access = access.Access(who, self._faults)
         functions = made.get("functions", {})
         listed = made.get("channels", {})
         self._check_control_channel(who, listed)
-        dialects = self._dialects(made.get("dialects") or {})
-        channels = tuple(self._channel(name, entry, dialects) for name, entry in listed.items())
-        self._check_broadcast(dialects.psqlisten2websocket, channels)
+        channels = tuple(self._channel(name, entry) for name, entry in listed.items())
         return model.Config(
             path=self._path,
             database=model.Database(**{"dsn": "", **made.get("database", {})}),  # missing only where that is a fault
@@ -120,7 +119,7 @@ class _Builder:
             limits=model.Limits(**_limits(made.get("limits", {}))),
             functions=tuple(self._function(name, entry) for name, entry in functions.items()),
             channels=channels,
-            dialects=dialects,
+            dialects=self._dialects(made.get("dialects") or {}, channels),
             schemas=MappingProxyType(self._files.documents),
             marks=self._faults.marks,
         )
@@ -132,7 +131,7 @@ class _Builder:
         elif not isinstance(value, dict):
             self._faults.add((), f"must be a mapping with the sections {', '.join(schema.DOCUMENT['properties'])}")
         else:
-            return validate.check(value, self._faults)
+            return validate.check(value, self._faults, self._sections)
         return {}
 
     def _server(self, given: Mapping[str, Any]) -> model.Server:
@@ -166,33 +165,33 @@ class _Builder:
             made["params"] = self._files.load(given["params"], (*place, "params"))
         return model.Function(method, **made)
 
-    def _channel(self, name: str, given: Mapping[str, Any], dialects: model.Dialects) -> model.Channel:
+    def _channel(self, name: str, given: Mapping[str, Any]) -> model.Channel:
         channel = model.Channel(name, **{**given, "roles": self._access.roles(given, ("channels", name))})
-        words = self._access.name_fault(channel) or _channel_fault(channel)
-        # Clients that know nothing but channels may hear what names a protocol has for itself.
-        if words is None and dialects.eventserv is None and dialects.postgresql2websocket is None:
-            words = _reserved(name)
-        if words:
+        if words := self._access.name_fault(channel) or _channel_fault(channel):
             self._faults.tell(("channels", name), words)
         return channel
 
-    def _dialects(self, given: Mapping[str, Any]) -> model.Dialects:
+    def _dialects(self, given: Mapping[str, Any], channels: tuple[model.Channel, ...]) -> Mapping[str, Any]:
         on = {name: entry if isinstance(entry, dict) else {} for name, entry in given.items() if entry is not False}
-        eventserv = on.get("eventserv")
-        if eventserv is not None and eventserv.get("assets") is not None:
-            eventserv["assets"] = self._path.parent / eventserv["assets"]
-            if not os.path.isfile(eventserv["assets"] / "index.html"):
-                words = "holds no index.html: name a folder that does, relative to this file"
-                self._faults.add(("dialects", "eventserv", "assets"), words)
-        return model.Dialects(**{name: _DIALECTS[name](**entry) for name, entry in on.items()})
+        listed = channels if self._faults.sound("channels") else None
+        found = {}
+        for name, entry in on.items():
+            fault = partial(self._section_fault, name)
+            found[name] = self._sections[name].read(sections.Given(entry, self._path.parent, listed, fault))
+        return MappingProxyType(found)
 
-    def _check_broadcast(self, dialect: model.Psqlisten2websocket | None, listed: tuple[model.Channel, ...]) -> None:
-        if dialect is None or not self._faults.sound("channels"):
-            return
-        rule = rules.RawChannels(listed).rule(dialect.channel, identity.NOBODY)
-        if isinstance(rule, rules.Refusal) or rule.authorize is not None:
-            words = "this channel is not listed below channels, or not for everyone: list it there, or name another"
-            self._faults.tell(("dialects", "psqlisten2websocket", "channel"), words)
+    def _section_fault(self, name: str, place: model.Place, words: str) -> None:
+        self._faults.add(self._written(("dialects", name), place), words)
+
+    def _written(self, section: model.Place, place: model.Place) -> model.Place:
+        """Where a value stands in the file: faulty items of a list were left out before it."""
+        found = section
+        for part in place:
+            if isinstance(part, int):
+                sound = (index for index in itertools.count() if not self._faults.has((*found, index)))
+                part = next(itertools.islice(sound, part, None))
+            found = (*found, part)
+        return found
 
 
 def _limits(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -218,16 +217,12 @@ def _channel_fault(channel: model.Channel) -> str | None:
         return "a channel's name cannot be empty"
     if "\0" in name:
         return "a channel's name cannot hold the character NUL"
-    if globs.is_pattern(name, channel.glob):
-        try:
-            globs.compile(name, channel.glob)
-        except globs.Malformed as error:
-            return f"not a glob: {error}"
+    if words := _reserved(name):
+        return words
+    if globs.is_pattern(name):
         return None
-    if channel.glob == "dots":
-        texts, found = claims.split(name)
-        name = "" if found else texts[0]  # how long a claim will be nobody knows
-    size = len(name.encode())
+    texts, found = claims.split(name)
+    size = 0 if found else len(texts[0].encode())  # how long a claim will be nobody knows
     if size > rules.MAX_BYTES:
         return f"has {size} bytes in UTF-8; PostgreSQL's limit for a channel's name is {rules.MAX_BYTES}"
     return None

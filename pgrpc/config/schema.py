@@ -23,6 +23,13 @@ def _read() -> Any:
 DOCUMENT: Schema = _read()
 
 
+def document(dialects: Mapping[str, Any]) -> Schema:
+    """The schema with these sections under `dialects`: name -> JSON Schema."""
+    definitions = DOCUMENT["$defs"]
+    section = {**definitions["dialects"], "properties": dialects}
+    return {**DOCUMENT, "$defs": {**definitions, "dialects": section}}
+
+
 def definition(name: str) -> Schema:
     """One of the schema's `$defs`."""
     found: Schema = DOCUMENT["$defs"][name]

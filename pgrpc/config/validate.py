@@ -14,7 +14,7 @@ import jsonschema.validators
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from pgrpc.config import faults, forms, model, schema, units, yamltree
+from pgrpc.config import faults, forms, model, schema, sections, units, yamltree
 
 _EXPECTED = {
     "string": "text",
@@ -32,44 +32,41 @@ def _pattern(validator: Any, pattern: str, value: Any, rule: Any) -> Iterator[Va
         yield ValidationError("")
 
 
-def _validator() -> Any:
-    extend: Any = jsonschema.validators.extend
-    return extend(Draft202012Validator, {"pattern": _pattern})(schema.DOCUMENT)
+_extend: Any = jsonschema.validators.extend
+_Validator = _extend(Draft202012Validator, {"pattern": _pattern})
 
 
-_VALIDATOR = _validator()
-
-
-def check(document: dict[str, Any], found: faults.Faults) -> dict[str, Any]:
+def check(document: dict[str, Any], found: faults.Faults, dialects: sections.Sections) -> dict[str, Any]:
     """The document without the values that do not fit; each of those is added to `found`."""
-    sections = schema.DOCUMENT["properties"]
+    validator = _Validator(schema.document({name: section.schema for name, section in dialects.items()}))
+    names = schema.DOCUMENT["properties"]
     for name in document:
         # A section whose name is misspelled is not missing: what is in it is unknown.
-        if name not in sections and (near := _near(name, sections)) and near not in document:
+        if name not in names and (near := _near(name, names)) and near not in document:
             found.invalidate((near,))
-    for name in sections:
+    for name in names:
         if document.get(name, {}) is None:  # a section whose every line is a comment
             document[name] = {}
     document.setdefault("database", {})  # so that what it must have is reported
-    _retype(document, found)
-    for error in _errors(document):
+    _retype(document, found, validator)
+    for error in _errors(document, validator):
         for place, words in _faults(error, found):
             found.add(place, words)
     pruned: dict[str, Any] = _pruned(document, (), found)
     return pruned
 
 
-def _errors(document: Any) -> Iterator[ValidationError]:
-    for error in _VALIDATOR.iter_errors(document):
+def _errors(document: Any, validator: Any) -> Iterator[ValidationError]:
+    for error in validator.iter_errors(document):
         if "propertyNames" in error.absolute_schema_path:
             continue  # there for editors; names are checked with better words where they are used
         # The first alternative is the one that people write; the others are "or nothing at all".
         yield error.context[0] if error.validator == "anyOf" else error
 
 
-def _retype(document: Any, found: faults.Faults) -> None:
+def _retype(document: Any, found: faults.Faults, validator: Any) -> None:
     """`port: ${PORT}`: a variable is text; where text does not fit, it is read as if it had been typed there."""
-    for error in list(_errors(document)):
+    for error in list(_errors(document, validator)):
         place = tuple(error.absolute_path)
         if place in found.substituted and isinstance(error.instance, str):
             _parent(document, place)[place[-1]] = yamltree.plain(error.instance)
@@ -102,8 +99,10 @@ def _faults(error: ValidationError, found: faults.Faults) -> Iterator[tuple[mode
             missing = [name for name in own["required"] if name not in value]
             yield from (((*place, name), _missing(name, own["properties"][name])) for name in missing)
         case "additionalProperties":
-            known = own["properties"]
-            yield from (((*place, name), _unknown(name, known)) for name in value if name not in known)
+            known, removed = own["properties"], own.get("removedProperties", {})
+            for name in value:
+                if name not in known:
+                    yield (*place, name), _unknown(name, known, removed)
         case "type":
             yield place, _wrong_type(own, value) + _form(own, error, place, found)
         case keyword:
@@ -141,10 +140,12 @@ def _near(name: str, known: Mapping[str, Any]) -> str | None:
     return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.65)), None)
 
 
-def _unknown(name: str, known: Mapping[str, Any]) -> str:
+def _unknown(name: str, known: Mapping[str, Any], removed: Mapping[str, str]) -> str:
+    if name in removed:
+        return f"unknown key: {removed[name]}"
     if near := _near(name, known):
         return f'unknown key; did you mean "{near}"?'
-    return f"unknown key; known here: {', '.join(known)}"
+    return "unknown key" + (f"; known here: {', '.join(known)}" if known else "")
 
 
 def _wrong_type(rule: schema.Schema, value: Any) -> str:

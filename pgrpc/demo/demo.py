@@ -22,6 +22,7 @@ from types import FrameType, MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from pgrpc import config
+from pgrpc.compat import registry
 from pgrpc.demo import embedded
 from pgrpc.server import app
 
@@ -111,7 +112,7 @@ def _run(example: _Example, host: str, port: int, folder: Path) -> int:
             threading.Thread(target=_stop_without, args=(server, server.pid), daemon=True).start()
             dsn = _prepare_database(server, example, folder)
             environ = {**os.environ, "DATABASE_URL": dsn, "JWT_SECRET": _password(folder / "secret")}
-            loaded = config.load(example.configuration, environ)
+            loaded = config.load(example.configuration, environ, registry.dialects())
             at = dataclasses.replace(loaded.server, host=host, port=port)
             _say(f"database: {dsn}")
             status = app.run(

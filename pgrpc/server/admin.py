@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import pgrpc.config as configuration
 from pgrpc import observe, tls
+from pgrpc.compat import registry
 from pgrpc.server import admin_channel
 from pgrpc.web import server
 
@@ -22,7 +23,8 @@ def with_current_keys(config: configuration.Config, environ: Mapping[str, str]) 
     """With the keys that its file names now; with those of before, where these cannot be used."""
     with contextlib.suppress(configuration.Invalid):
         if config.auth is not None:
-            return dataclasses.replace(config, auth=configuration.load(config.path, environ).auth or config.auth)
+            now = configuration.load(config.path, environ, registry.dialects())
+            return dataclasses.replace(config, auth=now.auth or config.auth)
     return config
 
 

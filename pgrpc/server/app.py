@@ -11,12 +11,13 @@ import signal
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pgrpc.config as configuration
 from pgrpc import logs, observe, tls
 from pgrpc.check import factories, resolve
-from pgrpc.compat import registry
+from pgrpc.compat import dialect, registry
 from pgrpc.core.channels import hub, rules
 from pgrpc.core.functions import catalog
 from pgrpc.core.identity import identity
@@ -135,10 +136,10 @@ async def build(
     channels = rules.Channels(config.channels, reserved)
     shared = context.Context(
         config.server, config.limits, admitting, functions, channels, subscribers, calls.submit, calls.cancel, observer,
-        ready.anywhere, share.counts if share else counts.Local(), config.dialects, _login_policy(config),
+        ready.anywhere, share.counts if share else counts.Local(), _login_policy(config),
     )  # fmt: skip
-    web = _web(shared, sockets)
-    operator = admin.Admin(web, authenticator, lambda: configuration.load(config.path, environ), observer)
+    web = _web(shared, sockets, registry.routes(shared, config.dialects))
+    operator = admin.Admin(web, authenticator, partial(_load, config.path, environ), observer)
     events.sink = subscribers
     if control is not None:
         events.sink = admin_channel.AdminChannel(control, subscribers, operator.execute)
@@ -214,8 +215,12 @@ def _login_policy(config: configuration.Config) -> identity.LoginPolicy | None:
     return identity.LoginPolicy(config.auth.expiring, config.limits.handshake_timeout)
 
 
-def _web(shared: context.Context, sockets: ports.Sockets) -> server.Server:
+def _load(path: Path, environ: Mapping[str, str]) -> configuration.Config:
+    return configuration.load(path, environ, registry.dialects())
+
+
+def _web(shared: context.Context, sockets: ports.Sockets, others: dialect.Routes) -> server.Server:
     try:
-        return server.Server(shared, sockets, registry.routes_before(shared), registry.routes_after(shared))
+        return server.Server(shared, sockets, others.before, others.after)
     except tls.Unusable as error:  # it has changed since the file was read
         raise CannotServe(f"the {error.file} of server.tls {error}") from error

@@ -49,7 +49,6 @@ class Context:
     """What is not ready, and why: {"database": "..."}, of several workers {"worker 1": {...}}; {} when all is."""
     counts: counts.Counts
     """Of open sockets: in all, and of each client address; kept only where there is a limit."""
-    dialects: config.Dialects = field(default_factory=config.Dialects)
     login_policy: identity.LoginPolicy | None = None
     """None where clients cannot log in."""
     sockets: set[Socket] = field(default_factory=set)

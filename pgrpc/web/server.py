@@ -8,6 +8,7 @@ import contextlib
 import random
 import re
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -33,7 +34,7 @@ Routes = list[tuple[Any, ...]]
 """Tornado's."""
 
 
-def _routes(shared: context.Context, own: dict[str, Any], before: Routes, after: Routes) -> Routes:
+def _routes(shared: context.Context, own: dict[str, Any], before: Sequence[Any], after: Sequence[Any]) -> Routes:
     """The first that matches counts, so a file of `server.static` hides nothing."""
     static = shared.server.static is not None
     home = shared.server.base_path
@@ -82,12 +83,12 @@ class Server:
     """
 
     def __init__(
-        self, shared: context.Context, sockets: ports.Sockets, before: Routes | None = None, after: Routes | None = None
+        self, shared: context.Context, sockets: ports.Sockets, before: Sequence[Any] = (), after: Sequence[Any] = ()
     ) -> None:
         self._shared = shared
         own: dict[str, Any] = {"shared": shared}
         application = _Application(
-            _routes(shared, own, before or [], after or []),
+            _routes(shared, own, before, after),
             default_handler_class=pages.NotFound,
             default_handler_args=own,
             websocket_max_message_size=shared.limits.message_size,

@@ -78,7 +78,7 @@ def _inside(rule: schema.Schema, given: Mapping[str, Any]) -> list[str]:
 
 
 def _comment(words: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(words.replace("`", ""), WIDTH - 4, break_on_hyphens=False)]
+    return [f"# {line}" for line in textwrap.wrap(words.replace("`", ""), WIDTH - 8, break_on_hyphens=False)]
 
 
 def _commented(lines: list[str]) -> list[str]:

@@ -1,1 +1,1 @@
-"""pg_eventserv (https://github.com/CrunchyData/pg_eventserv)."""
+"""pg_eventserv (https://github.com/CrunchyData/pg_eventserv): channels at /listen/{channel}."""

@@ -1,10 +1,11 @@
 """pg_eventserv: /listen/{channel}, the redirects of its router, its front page.
 
-Owns what it does otherwise than our own /listen. Must not know the other dialects, nor where its settings come from.
+Owns how it differs from our own /listen. Must not know where its settings come from.
 """
 
 import posixpath
 import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from urllib.parse import quote, urlsplit
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import HTTPError
 
-from pgrpc import config
+from pgrpc.compat import channels, dialect
+from pgrpc.compat.eventserv import globs, section
 from pgrpc.core.channels import rules
 from pgrpc.web import context, pages
 from pgrpc.web.sockets import relay
 
 _FAILED = frozenset((400, 405, 426))
-"""Statuses of a request that is no WebSocket handshake."""
+"""Statuses of a request that is not a WebSocket handshake."""
 
 _FIELD = re.compile(r"\{\{-?\s*\.(BaseURL|Channels)\s*-?\}\}")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
@@ -27,29 +29,41 @@ _FORWARDED = re.compile(r'(?:^|[;,])\s*(host|proto)\s*=\s*"?([^";,]*)', re.IGNOR
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
-def routes(shared: context.Context, dialect: config.Eventserv) -> list[tuple[Any, ...]]:
+def routes(shared: context.Context, value: section.Eventserv) -> dialect.Routes:
     own: dict[str, Any] = {"shared": shared}
+    listed: rules.Allowed = shared.channels.raw
+    names = shared.channels.names
+    if value.channels is not None:
+        names = value.channels
+        listed = channels.Patterns(((name, globs.compile(name)) for name in names), shared.channels.raw.reserved)
     at = re.escape(shared.server.base_path)
     found: list[tuple[Any, ...]] = [
         (r"/.*(?://|/\.{1,2}(?:/|$)).*|//.*", Moved, own),
         (rf"{at}listen/[^/]+/", Moved, own),
-        (rf"{at}listen/([^/]*)", ListenSocket, own),
+        (rf"{at}listen/([^/]*)", ListenSocket, {**own, "listed": listed}),
     ]
-    if dialect.assets is not None:
-        found.append((rf"{at}(?:index\.html)?", Front, {"shared": shared, "assets": dialect.assets}))
+    if value.assets is not None:
+        page = {**own, "file": value.assets / "index.html", "url_base": value.url_base, "channels": names}
+        found.append((rf"{at}(?:index\.html)?", Front, page))
     elif shared.server.static is None:
         found.append((rf"{at}index\.html", pages.Front, own))
-    return found
+    return dialect.Routes(before=tuple(found))
 
 
 class ListenSocket(relay.ListenSocket):
     ping_data = b"ping"
+    __slots__ = ("_listed",)
+
+    def initialize(self, shared: context.Context, listed: rules.Allowed | None = None) -> None:
+        assert listed is not None
+        self._listed = listed
+        super().initialize(shared)
 
     def allowed(self) -> rules.Allowed:
-        return self.shared.channels.raw
+        return self._listed
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
-        if not args[0] or "/" in args[0]:  # written as %2F: there, a path is matched once it is decoded
+        if not args[0] or "/" in args[0]:  # %2F: pg_eventserv decodes a path before it matches it
             raise HTTPError(404)
         await super().get(*args, **kwargs)
 
@@ -64,7 +78,7 @@ class ListenSocket(relay.ListenSocket):
 
 
 class Moved(pages.Page):
-    """To the same path without empty parts, `.` and `..`, nor, for a channel, a slash at its end."""
+    """Redirects to the same path without empty parts, `.` and `..`, and, for a channel, without a slash at its end."""
 
     def get(self) -> None:
         path = self.request.path
@@ -72,36 +86,37 @@ class Moved(pages.Page):
         if path.endswith("/") and clean != "/" and path.strip("/") != clean.strip("/"):
             clean += "/"
         query = self.request.query
-        # Quoted: a backslash after the first slash would be a second one to a browser, and so lead to another host.
+        # Quoted: browsers read a backslash after the first slash as a second slash, which leads to another host.
         self.redirect(quote(clean, safe="/%:@!$&'()*+,;=~") + (f"?{query}" if query else ""), permanent=True)
 
 
 class Front(pages.Page):
-    """The user's own page: a template of which two fields are known, {{ .BaseURL }} and {{ .Channels }}."""
+    """The user's own page: a template in which two fields are replaced, {{ .BaseURL }} and {{ .Channels }}."""
 
-    headers = pages.HEADERS  # what it may load is its own affair
+    headers = pages.HEADERS  # without a policy: what the page may load is up to its author
 
-    def initialize(self, shared: context.Context, assets: Path | None = None) -> None:
+    def initialize(
+        self, shared: context.Context, file: Path = Path(), url_base: str = "", channels: Sequence[str] = ()
+    ) -> None:
         super().initialize(shared)
-        assert assets is not None
-        self._file = assets / "index.html"
+        self._file = file
+        self._url_base = url_base
+        self._channels = channels
 
     def get(self) -> None:
         try:
             text = self._file.read_text("utf-8", "replace")
         except OSError:
             raise HTTPError(404) from None
-        dialect = self.shared.dialects.eventserv
-        assert dialect is not None
         values = {
-            "BaseURL": base_url(self.request, dialect.url_base, self.shared.server.base_path),
-            "Channels": ", ".join(self.shared.channels.names),
+            "BaseURL": base_url(self.request, self._url_base, self.shared.server.base_path),
+            "Channels": ", ".join(self._channels),
         }
         self.send(_FIELD.sub(lambda field: escape(values[field[1]]), text), "text/html")
 
 
 def base_url(request: HTTPServerRequest, url_base: str, base_path: str) -> str:
-    """Where the sender of a request reaches the sockets, without a slash at its end: wss://events.example.com/base."""
+    """The address of the sockets for whoever sent this request, without a final slash: wss://events.example.com/base."""
     if url_base:
         parts = urlsplit(url_base)
         path = parts.path.strip("/") or base_path.strip("/")
@@ -113,7 +128,7 @@ def base_url(request: HTTPServerRequest, url_base: str, base_path: str) -> str:
 
 
 def _forwarded(headers: HTTPHeaders) -> tuple[str, str]:
-    """Host and protocol as a proxy has heard them (RFC 7239, or the headers before it); "" where none says."""
+    """Host and protocol as a proxy received the request (RFC 7239, or the headers before it); "" where unknown."""
     found: dict[str, str] = {}
     for key, value in _FORWARDED.findall(headers.get("Forwarded", "")):
         found.setdefault(key.lower(), value.strip())

@@ -1,1 +1,1 @@
-"""postgresql2websocket."""
+"""postgresql2websocket: channels at /{channel}, and SQL text on the same socket."""

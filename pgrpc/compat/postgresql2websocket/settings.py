@@ -1,7 +1,7 @@
-"""postgresql2websocket's settings: postgresql2websocket.conf, and a section of our own in it.
+"""postgresql2websocket's settings: postgresql2websocket.conf, and our own section [pgrpc] in it.
 
-Owns their names and defaults. That server ran whatever SQL it was sent; here [pgrpc] lists what may be called, and
-nothing may be until it does. Must not know how anything is served.
+Owns their names and defaults. That server ran whatever SQL it was sent; here clients can call only the functions that
+[pgrpc] lists. Must not know how anything is served.
 """
 
 import configparser
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pgrpc.compat import settings_document
+from pgrpc.compat import channels, dialect, settings_document
 from pgrpc.config import model
 
 FILE = Path("postgresql2websocket.conf")
@@ -25,7 +25,7 @@ _PLACES: Mapping[tuple[str, str], model.Place] = {
     ("web", "port"): ("server", "port"),
     ("pgrpc", "origins"): ("server", "allowed_origins"),
     ("pgrpc", "functions"): ("functions",),
-    ("pgrpc", "channels"): ("channels",),
+    ("pgrpc", "channels"): ("dialects", "postgresql2websocket", "channels"),
 }
 _DEFAULTS = {
     "postgresql": {},
@@ -34,11 +34,11 @@ _DEFAULTS = {
 }
 
 
-def load(environ: Mapping[str, str], file: Path | None = None) -> settings_document.Loaded:
-    """Raises Invalid. environ is not asked: that server did not either, but libpq has its own PG* variables."""
+def load(environ: Mapping[str, str], file: Path | None = None) -> dialect.Loaded:
+    """environ is not used: that server did not use it either, but libpq reads its own PG* variables. Raises Invalid."""
     path = file or FILE
     given = _read(path)
-    document = settings_document.Document(path.absolute(), {"dialects": {"postgresql2websocket": True}})
+    document = settings_document.Document(path.absolute(), {"dialects": {"postgresql2websocket": {}}})
     connection: dict[str, str] = {}
     for section in given.sections():
         for key, value in given.items(section):
@@ -50,13 +50,11 @@ def load(environ: Mapping[str, str], file: Path | None = None) -> settings_docum
                     document.fault(name, "must be a number from 1 to 65535")
             elif place is None:
                 document.warn(name, "is not used")
-            elif place in (("functions",), ("channels",)):
-                document.put(place, {word: {} for word in _words(value)}, name)
-            elif place == ("server", "allowed_origins"):
-                document.put(place, _words(value), name)
+            elif section == "pgrpc":
+                _put_list(place, _words(value), name, document)
             else:
                 document.put(place, value if key == "host" else settings_document.plain(value), name)
-    # Where nothing is said, libpq decides.
+    # libpq has a default for each parameter that is missing.
     dsn = settings_document.connection(connection or {"dbname": ""})
     document.put(("database", "dsn"), dsn, f"{path}: [postgresql]")
     return document.load()
@@ -68,15 +66,15 @@ def _read(path: Path) -> configparser.ConfigParser:
     try:
         parser.read_string(path.read_text("utf-8-sig"), str(path))
         for section in parser.sections():
-            parser.items(section)  # where a % is written that means nothing
+            parser.items(section)  # raises where a % stands alone
     except FileNotFoundError:
-        words = "there is no such file: write it, or name it with --config FILE"
+        words = "no such file: write it, or name another with --config"
     except OSError as error:
         words = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError:
         words = "not UTF-8: save the file as UTF-8"
     except configparser.InterpolationError as error:
-        words = f"[{error.section}] {error.option}: a % is written %%"
+        words = f"[{error.section}] {error.option}: write %% for a %"
     except configparser.Error as error:
         words = _without_text(error)
     else:
@@ -85,9 +83,15 @@ def _read(path: Path) -> configparser.ConfigParser:
 
 
 def _without_text(error: configparser.Error) -> str:
-    """What is wrong, without the line itself: it may hold a password."""
+    """What is wrong, without the text of the line, which may hold a password."""
     line = getattr(error, "lineno", None) or next((number for number, _ in getattr(error, "errors", ())), None)
-    return f"not an INI file: line {line} is no `[section]` and no `key = value`, or is there twice"
+    return f"not an INI file: line {line} must be `[section]` or `key = value`, each only once"
+
+
+def _put_list(place: model.Place, words: list[str], name: str, document: settings_document.Document) -> None:
+    document.put(place, {word: {} for word in words} if place == ("functions",) else words, name)
+    if place[-1] == "channels":  # our own clients get those that our own globs can name
+        document.put(("channels",), {entry: {} for entry in map(channels.native, words) if entry is not None}, name)
 
 
 def _words(text: str) -> list[str]:

@@ -1,43 +1,47 @@
 """postgresql2websocket: /{channel} relays, and takes SQL text: `select add(1, 2);` is answered by `{"add": 3}`.
 
-Owns the socket that does both, and how rows are sent. Must not know SQL (sql_session does), nor the
-other dialects.
+Owns the socket that does both, and how rows are sent. Must not know SQL: sql_session does.
 """
 
 import asyncio
 import re
 import time
 from collections.abc import Awaitable, Iterator
-from typing import Any
 
-from pgrpc import config
-from pgrpc.compat.postgresql2websocket import sql_session
-from pgrpc.core.channels import rules
+from pgrpc.compat import channels, dialect
+from pgrpc.compat.postgresql2websocket import section, sql_session
+from pgrpc.core.channels import globs, rules
 from pgrpc.core.session import effects
 from pgrpc.core.wire import ws_frames
 from pgrpc.web import context, routing
 from pgrpc.web.sockets import relay, session_socket
 
 _SLICE = 64 * 1024
-"""Bytes of rows that are made in a row: then the others get their turn."""
+"""Bytes of rows that are encoded at once; then other clients get their turn."""
 
 
-def routes(shared: context.Context, dialect: config.Postgresql2websocket) -> list[tuple[Any, ...]]:
+def routes(shared: context.Context, value: section.Postgresql2websocket) -> dialect.Routes:
+    listed: rules.Allowed = shared.channels.raw
+    if value.channels is not None:
+        patterns = ((name, globs.compile(name)) for name in value.channels)
+        listed = channels.Patterns(patterns, shared.channels.raw.reserved)
     path = routing.Upgrade(rf"{re.escape(shared.server.base_path)}([^/]+)")
-    return [(path, Channel, {"shared": shared})]
+    return dialect.Routes(after=((path, Channel, {"shared": shared, "listed": listed}),))
 
 
 class Channel(relay.ListenSocket):
     make = sql_session.SqlSession
     session: sql_session.SqlSession
 
-    def allowed(self) -> rules.Allowed:
-        return self.shared.channels.raw
-
-    def initialize(self, shared: context.Context) -> None:
+    def initialize(self, shared: context.Context, listed: rules.Allowed | None = None) -> None:
+        assert listed is not None
+        self._listed = listed
         super().initialize(shared)
         self._rows: Iterator[str] | None = None
         self._room: asyncio.Future[None] | None = None
+
+    def allowed(self) -> rules.Allowed:
+        return self._listed
 
     def refusal(self, words: str) -> str:
         return "is not allowed"
@@ -50,7 +54,7 @@ class Channel(relay.ListenSocket):
         return self.session.receive(message, time.monotonic())
 
     async def _until_room(self, pause: Awaitable[None] | None) -> None:
-        """Who asks faster than answers come is not read from."""
+        """Do not read from a client that asks faster than it is answered."""
         if pause is not None:
             await pause
         if self.session.is_full:
@@ -82,7 +86,7 @@ class Channel(relay.ListenSocket):
             self._room.set_result(None)
 
     def _send_rows(self) -> None:
-        """A slice, and then the next one when the client has taken it."""
+        """Send a slice, and the next one when the client has taken it."""
         if self._ended is not None:
             return
         made = bytearray()

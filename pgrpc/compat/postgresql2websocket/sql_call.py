@@ -1,7 +1,7 @@
 """SQL text -> the one function call in it, or an error. The text is read, never run.
 
-Owns what a tree of sqlglot's may hold: only kinds of nodes that are named here, with nothing on them beyond the parts
-that are named here. What comes out is a name and plain values. Must not know which functions there are.
+Owns which nodes sqlglot's tree may have: only the kinds that are named here, with only the parts that are named here.
+The result is a name and plain values. Must not know which functions there are.
 """
 
 import re
@@ -21,7 +21,7 @@ from pgrpc.core.wire import errors
 class Query:
     """One call. method: the function's name as it is written, unquoted parts in lower case, joined by dots.
 
-    params: as in JSON-RPC; numbers int or Decimal, what was quoted is str. column: what PostgreSQL would call the
+    params: as in JSON-RPC; numbers are int or Decimal, quoted constants are str. column: PostgreSQL's name for the
     result. spread: `select * from`, so a composite result becomes columns.
     """
 
@@ -32,20 +32,20 @@ class Query:
 
 
 def read(text: str) -> Query:
-    """Raises ParseError (not SQL, or not to be read) and InvalidRequest (SQL, but of another form)."""
+    """Raises ParseError (the text cannot be parsed) and InvalidRequest (it has another form)."""
     try:
         (statement,) = sql_grammar.parse(text)
         return _query(statement)
     except errors.RpcError:
         raise
-    except Exception as error:  # any at all: what the parser makes of a text that is not SQL is not known
-        raise errors.ParseError("Parse error: this cannot be read as SQL") from error
+    except Exception as error:  # sqlglot may raise anything for a text that is not SQL
+        raise errors.ParseError("Parse error: the text cannot be parsed as SQL") from error
 
 
 def _query(statement: Any) -> Query:
     select = _node(statement, exp.Select, "the statement", "expressions", "from_")
     if len(select.expressions) != 1:
-        sql_grammar.refuse("it selects more or less than one call")
+        sql_grammar.refuse("exactly one call must be selected")
     (selected,) = select.expressions
     source = select.args.get("from_")
     if source is None:
@@ -80,7 +80,7 @@ def _params(arguments: list[Any]) -> list[Any] | dict[str, Any]:
     if not named:
         return [_constant(argument) for argument in arguments]
     if len(named) < len(arguments):
-        sql_grammar.refuse("either all arguments are given by name or none")
+        sql_grammar.refuse("all arguments must be given by name, or none")
     params: dict[str, Any] = {}
     for argument in named:
         name = _name(_node(argument, exp.PropertyEQ, "an argument", "this", "expression").this)
@@ -114,7 +114,7 @@ def _constant(node: Any) -> Any:
             return value
         case exp.Array():
             return [_constant(item) for item in _node(node, exp.Array, "an array", "expressions").expressions]
-    sql_grammar.refuse("an argument is no constant")
+    sql_grammar.refuse("an argument is not a constant")
 
 
 _NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -122,7 +122,7 @@ _NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 def _number(text: str) -> int | Decimal:
     if not _NUMBER.fullmatch(text):
-        sql_grammar.refuse("a number is written in a way that is not taken here")
+        sql_grammar.refuse("a number is written in an unsupported way")
     try:
         return int(text) if text.isdigit() else Decimal(text)
     except (ValueError, ArithmeticError):
@@ -130,8 +130,8 @@ def _number(text: str) -> int | Decimal:
 
 
 def _check_cast(value: Any, to: Any) -> None:
-    """A cast is not performed: the constant goes on as it is, and the function's own types decide. So only to types
-    that keep what they are given, and a number only where it stays the number it is.
+    """A cast is not performed: the constant is passed on unchanged, and the argument's type decides. So a cast may only
+    be to a type that would not change the constant.
     """
     what = "the type of a cast"
     if type(to) is exp.DataType and to.this is exp.DType.ARRAY and (value is None or isinstance(value, list)):
@@ -142,7 +142,7 @@ def _check_cast(value: Any, to: Any) -> None:
         values = [value]
     kind = TokenType[_node(to, exp.DataType, what, "this").this.value]
     if kind not in sql_grammar.TYPES.values() or not all(kind in _keeping(each) for each in values):
-        sql_grammar.refuse("a cast would change its constant, or is to a type that is not taken here")
+        sql_grammar.refuse("a cast would change its constant, or its type is not supported")
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -158,11 +158,11 @@ _WHOLE = {
     TokenType.TIME: re.compile(r"[0-9:.]+"),
     TokenType.TIMESTAMP: re.compile(r"[0-9-]+(?:[ T][0-9:.]+)?"),
 }
-"""Types that take a text with more in it than they keep: a date drops the time, the others the time zone."""
+"""Types that drop a part of some texts (the time or the time zone) -> the texts that they keep whole."""
 
 
 def _keeping(value: Any) -> Collection[TokenType]:
-    """The types to which a cast leaves this constant what it is."""
+    """The types to which a cast does not change this constant."""
     match value:
         case bool():
             return sql_grammar.BOOLEANS.values()
@@ -179,7 +179,7 @@ def _keeping(value: Any) -> Collection[TokenType]:
 
 
 def _name(node: Any) -> str:
-    """As PostgreSQL has it: quoted to the letter, else in lower case, of ASCII's letters only.
+    """As PostgreSQL has it: exact where it is quoted, else with ASCII letters in lower case.
 
     https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
     """
@@ -196,7 +196,7 @@ def _folded(name: str) -> str:
 def _node(node: Any, kind: Any, what: str, *known: str) -> Any:
     """The node, if it is exactly of this kind and has nothing beyond these arguments."""
     if type(node) is not kind:
-        sql_grammar.refuse(f"{what} is something else than that")
+        sql_grammar.refuse(f"{what} has another form")
     if extra := [name for name, value in node.args.items() if name not in known and value]:
-        sql_grammar.refuse(f"{what} has {extra[0].strip('_')!r} as well")
+        sql_grammar.refuse(f"{what} has an unsupported part, {extra[0].strip('_')!r}")
     return node

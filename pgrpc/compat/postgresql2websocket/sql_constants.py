@@ -1,7 +1,7 @@
-"""Quoted constants of SQL -> the values that a function's own types take.
+"""Quoted constants of SQL -> values of the types of a function's arguments.
 
 Owns what a quoted constant means: in SQL '5' has no type of its own, so it is an integer where the function takes one
-(https://www.postgresql.org/docs/current/typeconv-func.html). Must not know how the text was read, nor what is called.
+(https://www.postgresql.org/docs/current/typeconv-func.html). Must not know how the text was read.
 """
 
 import re
@@ -22,11 +22,11 @@ _INSTANT = re.compile(
 """As PostgreSQL writes it: 2024-02-29 12:00:00.5+00."""
 
 
-def fitted(function: catalog.Function, params: catalog.Params) -> catalog.Params:
-    """The parameters, with strings in them read where the function takes JSON, a number, a boolean or an instant.
+def typed(function: catalog.Function, params: catalog.Params) -> catalog.Params:
+    """The parameters, with strings converted where the function takes JSON, a number, a boolean or a timestamptz.
 
-    What cannot be read, and what fits several forms of the function, stays a string: binding it says what is wrong.
-    Raises InvalidParams where a string is no JSON, since JSON takes every string.
+    A string that cannot be converted stays a string, and so do all of them where several overloads match: binding
+    them reports what is wrong. Raises InvalidParams where a json argument is not JSON, since there any string would do.
     """
     if isinstance(params, dict):
         forms = [form for form in function.overloads if form.takes(params)]
@@ -67,7 +67,7 @@ def _read(value: Any, of: pgtypes.Type, path: str) -> Any:
 
 
 def _instant(text: str) -> str:
-    """As RFC 3339 has it, which is what JSON has for it."""
+    """In the format of RFC 3339, as JSON has it."""
     match = _INSTANT.fullmatch(text)
     if match is None:
         return text

@@ -1,8 +1,8 @@
-"""SQL text -> sqlglot's tree, of the little that is taken: `select f(constants)`, `select * from f(constants)`.
+"""SQL text -> sqlglot's tree, for the two supported forms: `select f(constants)`, `select * from f(constants)`.
 
-Owns what sqlglot gets to see, and how long it may take. It is lenient, and made for all of SQL in thirty dialects: so
-its tokenizer gets only the words that such a statement can hold (every other word is a name), and its parser only few
-and shallow tokens, and no function that it would know better than we do. Must not know what is made of the tree.
+Owns what sqlglot gets to see, and so how long it can take. sqlglot is lenient, and knows all of SQL in thirty dialects.
+Here its tokenizer knows only the keywords of these two forms (every other word is a name), its parser gets a bounded
+number of tokens with bounded nesting, and no function has a meaning of its own. Must not know how the tree is used.
 """
 
 import re
@@ -19,15 +19,15 @@ from pgrpc.core.wire import errors
 MAX_CHARACTERS = 16 * 1024
 MAX_TOKENS = 1000
 MAX_DEPTH = 5
-"""Of brackets. sqlglot tries a nested text in several ways at each level, so its time grows as a power of the depth."""
+"""Of brackets. sqlglot tries several readings at each level of nesting, so its time is exponential in the depth."""
 
 
 def parse(text: str) -> list[Any]:
-    """The statements. Raises InvalidRequest for what is surely another form, else whatever sqlglot raises: text that is
-    not SQL may end in any of its own errors.
+    """The statements. Raises InvalidRequest for what surely has another form, else whatever sqlglot raises, which may
+    be any of its own errors where the text is not SQL.
     """
     if len(text) > MAX_CHARACTERS:
-        refuse(f"the text has {len(text)} characters, the limit is {MAX_CHARACTERS}")
+        refuse(f"the text has {len(text)} characters; the limit is {MAX_CHARACTERS}")
     tokens = _DIALECT.tokenize(text)
     _check(tokens)
     _check_blanks(tokens, text)
@@ -37,8 +37,8 @@ def parse(text: str) -> list[Any]:
 
 
 def refuse(why: str) -> NoReturn:
-    """Raises InvalidRequest, which says what is taken here."""
-    forms = "only `select function(constants)` and `select * from function(constants)` are taken here"
+    """Raises InvalidRequest with the two forms that are supported."""
+    forms = "write `select function(constants)` or `select * from function(constants)`"
     raise errors.InvalidRequest(f"Invalid Request: {forms}: {why}")
 
 
@@ -65,7 +65,7 @@ _WORDS = {
     "FALSE": TokenType.FALSE,
     "ARRAY": TokenType.ARRAY,
 }
-# The types to which a constant may be cast. Not `real`: it rounds, and what takes double precision gets what is left.
+# The types to which a constant may be cast. Not `real`, which rounds: a double precision argument would get the rest.
 INTEGERS = {
     "SMALLINT": TokenType.SMALLINT,
     "INT2": TokenType.SMALLINT,
@@ -111,12 +111,12 @@ class _Dialect(Postgres):
 
 
 class _Parser(PostgresParser):
-    # No name is special: `format`, `now` or `date_add` may be a function that is listed.
+    # No name is special: `format`, `now` and `date_add` may be listed functions.
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CAST": PostgresParser.FUNCTION_PARSERS["CAST"]}
     NO_PAREN_FUNCTIONS: ClassVar[dict[TokenType, Any]] = {}
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {}
-    # `name => value` as `name := value`: its own way forgets whether the name was quoted.
+    # `name => value` as `name := value`: sqlglot's own handling loses whether the name was quoted.
     LAMBDAS: ClassVar[dict[TokenType, Any]] = {
         TokenType.FARROW: lambda self, names: self.expression(
             exp.PropertyEQ(this=names[0], expression=self._parse_unary())
@@ -132,48 +132,48 @@ _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET}
 _NAMES = {TokenType.VAR, TokenType.IDENTIFIER, *TYPES.values()}
 _NAMING = {TokenType.FARROW, TokenType.COLON_EQ}
 _BETWEEN = _NAMING | {TokenType.COMMA, TokenType.DCOLON, TokenType.ALIAS, TokenType.FROM}
-"""What stands between two things: where one is missing sqlglot may not mind."""
+"""Tokens between two operands: sqlglot may accept them where one operand is missing."""
 _NAMED_ARRAY = (TokenType.DOT, TokenType.ARRAY)
 
 
 def _check(tokens: list[Token]) -> None:
-    """What sqlglot must not see: it would take long over it, or overlook it."""
+    """Refuse what sqlglot must not see: it would need long for it, or overlook it."""
     if not tokens or tokens[0].token_type is not TokenType.SELECT:
-        refuse("it does not begin with select")
+        refuse("the statement does not begin with select")
     if len(tokens) > MAX_TOKENS:
-        refuse(f"it has {len(tokens)} words and signs, the limit is {MAX_TOKENS}")
+        refuse(f"the statement has {len(tokens)} tokens; the limit is {MAX_TOKENS}")
     kinds = [token.token_type for token in tokens]
     if kinds[-1] is TokenType.SEMICOLON:
         kinds.pop()
     depth = 0
     for before, kind, token in zip(kinds, [*kinds[1:], TokenType.SEMICOLON], [*tokens[1:], tokens[-1]], strict=False):
         if kind not in _TOKENS:
-            refuse(f"{token.text[:20]!r} in line {token.line} is none of its words and signs")
+            refuse(f"{token.text[:20]!r} in line {token.line} is not supported")
         if kind is TokenType.SELECT:
-            refuse("it has a second select")
+            refuse("only one select is allowed")
         if before is TokenType.SEMICOLON:
-            refuse("it goes on after the semicolon")
+            refuse("nothing may follow the semicolon")
         ends = kind in _CLOSING or kind is TokenType.SEMICOLON
         if (before in _BETWEEN and (ends or kind in _BETWEEN)) or (before in _BEGINNING and kind in _BETWEEN):
             refuse(f"something is missing before {token.text[:20]!r} in line {token.line}")
         if kind is TokenType.STAR and before is not TokenType.SELECT:
-            refuse("a * stands elsewhere than after select")
+            refuse("a * is allowed only after select")
         if (before is TokenType.ARRAY and kind is not TokenType.L_BRACKET) or (before, kind) == _NAMED_ARRAY:
-            refuse("array is followed by [ and has no schema")
+            refuse("array must be written array[...], without a schema")
         if kind in _NAMING and before not in _NAMES:
-            refuse("an argument's name is no name")
+            refuse("the name of an argument must be an identifier")
         depth += (kind in _OPENING) - (kind in _CLOSING)
         if depth > MAX_DEPTH:
             refuse(f"brackets are nested deeper than {MAX_DEPTH}")
 
 
 _BLANK = re.compile(r"[^\S \t\n\r\f\v]")
-"""Blank to sqlglot; to PostgreSQL a letter, so that `f(1)` with one behind it has a name for its column."""
+"""White space to sqlglot, but a letter to PostgreSQL: after `f(1)` it would be an alias."""
 
 
 def _check_blanks(tokens: list[Token], text: str) -> None:
-    """Those of strings and quoted names are their own affair; in a comment they are refused as well."""
+    """Refuse them anywhere but in strings and quoted names; comments are no exception."""
     ends = [0, *(token.end + 1 for token in tokens)]
     starts = [*(token.start for token in tokens), len(text)]
     if any(_BLANK.search(text, end, start) for end, start in zip(ends, starts, strict=True)):
-        refuse("it holds a blank that is none in SQL")
+        refuse("the statement has a space character that SQL does not know as one")

@@ -1,7 +1,7 @@
-"""The result of a call, as JSON text -> its rows as SQL would show them, each one JSON object.
+"""The result of a call, as JSON text -> its rows as SQL has them, each a JSON object.
 
 Owns which columns `select f(...)` and `select * from f(...)` have. Nothing is converted: values are cut out of the
-text that PostgreSQL wrote. Must not know how the call was asked for, nor how it is sent.
+text that PostgreSQL wrote. Must not know how rows are sent.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,12 +13,12 @@ from pgrpc.core.wire import jsontext
 def rows(routine: routines.Routine, text: str, column: str, spread: bool) -> Iterator[str]:
     """Each row as `{"add": 3}`. column: the name of the result where it is one column. spread: `select * from`.
 
-    Raises RecursionError where the result is nested too deep.
+    Raises RecursionError where the result is nested too deeply.
     """
     outputs = routine.outputs
     values: Iterable[str] = jsontext.elements(text) if routine.returns_set else (text,)
     of = routine.returns
-    if len(outputs) == 1:  # what SQL has for it is the bare value; alone in FROM it has the argument's own name
+    if len(outputs) == 1:  # SQL returns the bare value; in FROM its column has the argument's name
         (output,) = outputs
         of = output.type
         if output.mode == "table":
@@ -36,7 +36,7 @@ def rows(routine: routines.Routine, text: str, column: str, spread: bool) -> Ite
 
 
 def _columns(routine: routines.Routine, of: pgtypes.Type) -> list[str] | None:
-    """Of a row: [] where they are known only once it is there; None where the result is no row."""
+    """The columns of a row: [] where only the row itself shows them; None where the result is not a row."""
     if len(routine.outputs) > 1:
         return [output.name for output in routine.outputs]
     while of.kind == "domain" and of.of is not None:

@@ -1,8 +1,7 @@
-"""One client that writes SQL: a statement in, effects out, and a frame for each row.
+"""One client that sends SQL: a statement in, effects out, a frame for each row.
 
-Owns the order: a client's statements are answered one after the other, since nothing in an answer says which one it is
-of. All else is as in any session: who the client is, what it may call and receive, its limits. Must not know sockets or
-the database, nor what SQL looks like.
+Owns the order: statements are answered one after the other, since an answer does not say which statement it belongs
+to. Everything else is as in any session: identity, access, limits. Must not know sockets, the database or the grammar.
 """
 
 from collections import deque
@@ -40,7 +39,7 @@ class _Statement:
 
 
 class SqlSession(session.Session):
-    """As many statements may wait for the one in flight as calls may be in flight; `is_full`: read no more."""
+    """At most `calls_in_flight` statements wait for the one that runs; `is_full`: do not read more."""
 
     __slots__ = ("_limit", "_queue", "_statement")
 
@@ -67,11 +66,12 @@ class SqlSession(session.Session):
         return self._next()
 
     def close(self) -> list[effects.Effect]:
+        """The client has disconnected: what must be cancelled."""
         self._queue.clear()
         return super().close()
 
     def _next(self) -> list[effects.Effect]:
-        """The next statement that can run, and a refusal for each before it that cannot."""
+        """Start the next statement that can run; refuse those before it that cannot."""
         asked: list[effects.Effect] = []
         was_full = self.is_full
         while self._statement is None and self._queue:
@@ -82,7 +82,7 @@ class SqlSession(session.Session):
         try:
             query = sql_call.read(data if isinstance(data, str) else str(data, "utf-8"))
             function = self._catalog.functions.get(query.method)
-            params = query.params if function is None else sql_constants.fitted(function, query.params)
+            params = query.params if function is None else sql_constants.typed(function, query.params)
         except UnicodeDecodeError:
             return [effects.Send(_error(errors.ParseError()))]
         except errors.RpcError as error:
@@ -114,7 +114,7 @@ def _rows(query: sql_call.Query, routine: routines.Routine, text: str) -> Iterat
     try:
         yield from sql_rows.rows(routine, text, query.column, query.spread)
     except RecursionError:
-        yield _error(errors.DatabaseRefused({"sqlstate": "54001", "message": "the result is nested too deep"}))
+        yield _error(errors.DatabaseRefused({"sqlstate": "54001", "message": "the result is nested too deeply"}))
 
 
 def _error(error: errors.RpcError) -> str:

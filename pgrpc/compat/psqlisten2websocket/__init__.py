@@ -1,1 +1,1 @@
-"""psqlisten2websocket."""
+"""psqlisten2websocket: one channel for every client, at /ws."""

@@ -1,13 +1,13 @@
 """psqlisten2websocket's settings: .env.
 
-Owns their names, and the syntax of the file as far as it is needed for them. Must not know how anything is served.
+Owns their names, and the syntax of the file as far as they need it. Must not know how anything is served.
 """
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pgrpc.compat import settings_document
+from pgrpc.compat import dialect, settings_document
 from pgrpc.config import model
 
 _PARTS = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "DBNAME": "dbname"}
@@ -21,23 +21,23 @@ _LINE = re.compile(
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
-def load(environ: Mapping[str, str], file: Path | None = None) -> settings_document.Loaded:
-    """Raises Invalid. The file goes before environ, from which PORT is not taken: there it is mostly a web server's."""
+def load(environ: Mapping[str, str], file: Path | None = None) -> dialect.Loaded:
+    """The file precedes environ, whose PORT is ignored: it is usually the web server's. Raises Invalid."""
     path = Path(file or ".env")
     given = {name: value for name, value in environ.items() if name != "PORT"} | _read(path)
     document = settings_document.Document(path.absolute(), {"dialects": {"psqlisten2websocket": True}})
     if (port := given.get("PORT")) and not (port.isdecimal() and 0 < int(port) < 65536):
-        document.fault(f"{path}: PORT", "must be the database's port, a number from 1 to 65535")
+        document.fault(f"{path}: PORT", "must be the port of the database, a number from 1 to 65535")
     parts = {parameter: given[name] for name, parameter in _PARTS.items() if given.get(name)}
     document.put(("database", "dsn"), settings_document.connection(parts), str(path))
-    document.put(("database", "pool_size"), 1, "pool_size")  # nothing is called
+    document.put(("database", "pool_size"), 1, "pool_size")  # no function is called
     document.put(("server", "host"), "0.0.0.0", "host")
     document.put(("limits", "message_size"), "1MiB", "message_size")
     document.put(("channels",), {"events": {}}, "channels")
     if Path("public").is_dir():
         document.put(("server", "static"), str(Path("public").absolute()), "public")
     else:
-        document.warn("public", "there is no such folder here: the front page is pgrpc's own")
+        document.warn("public", "no such folder here: pgrpc shows its own front page instead")
     return document.load()
 
 
@@ -45,7 +45,9 @@ def _read(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise model.Invalid([f"{path}: no such file: it holds {', '.join(_PARTS)}"]) from None
+        raise model.Invalid(
+            [f"{path}: no such file: write one with {', '.join(_PARTS)}, or name another with --config"]
+        ) from None
     except OSError as error:
         raise model.Invalid([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
@@ -57,7 +59,7 @@ def _read(path: Path) -> dict[str, str]:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            faults.append(f"{path}:{number}: must be NAME=value, its quotes closed")
+            faults.append(f"{path}:{number}: must be NAME=value; every quote must be closed")
         else:
             found[match["name"]] = _value(match)
     if faults:

@@ -1,6 +1,6 @@
-"""psqlisten2websocket: /ws, the events of one channel for everyone, and the last one for whoever joins.
+"""psqlisten2websocket: /ws, the notifications of one channel for every client, the newest one first on connecting.
 
-Owns what it does otherwise than our own /listen. Must not know the other dialects, nor where its settings come from.
+Owns how it differs from our own /listen. Must not know where its settings come from.
 """
 
 import asyncio
@@ -8,7 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pgrpc import config, observe
+from pgrpc import observe
+from pgrpc.compat import dialect
+from pgrpc.compat.psqlisten2websocket import section
 from pgrpc.core.channels import hub, rules
 from pgrpc.core.channels.notification import Notification
 from pgrpc.core.identity import identity
@@ -17,19 +19,20 @@ from pgrpc.web import context
 from pgrpc.web.sockets import encoders, relay
 
 _AGAIN = 0.2
-"""Seconds until LISTEN is asked for again, where it could not be had."""
+"""Seconds until LISTEN is tried again, where it failed."""
 
 
-def routes(shared: context.Context, dialect: config.Psqlisten2websocket) -> list[tuple[Any, ...]]:
-    last = Last(shared, dialect.channel)
+def routes(shared: context.Context, value: section.Psqlisten2websocket) -> dialect.Routes:
+    last = Last(shared, value.channel)
     last.follow()
-    return [(rf"{re.escape(shared.server.base_path)}ws", Socket, {"shared": shared, "last": last})]
+    route = (rf"{re.escape(shared.server.base_path)}ws", Socket, {"shared": shared, "last": last})
+    return dialect.Routes(before=(route,))
 
 
 class Last:
-    """A subscriber that keeps the newest event, and the kind that it and all sockets have in common.
+    """A subscriber that keeps the newest notification, and the kind that it shares with all sockets.
 
-    It is forgotten where events may have been lost: it may not be the newest any more.
+    Where notifications may have been lost it forgets it: it may not be the newest any more.
     """
 
     def __init__(self, shared: context.Context, channel: str) -> None:
@@ -47,7 +50,7 @@ class Last:
             return None
 
     def follow(self) -> None:
-        """Subscribe, and try again until it is done; from then on the hub keeps the subscription."""
+        """Subscribe, and try again until that has worked; from then on the hub keeps the subscription."""
         rule = self._shared.channels.raw.rule(self.channel, identity.NOBODY)
         if not self._following and isinstance(rule, rules.Rule):
             self._following = True
@@ -89,7 +92,7 @@ class Socket(relay.ListenSocket):
             self.outbox.reply(self._last.frame)
 
     def finish(self, chunk: Any = None) -> Any:
-        """A request that is no WebSocket handshake is answered as gorilla/websocket does."""
+        """Answer a request that is not a WebSocket handshake as gorilla/websocket does."""
         status = self.get_status()
         if status in (400, 405, 426):
             self.set_header("Content-Type", "text/plain; charset=utf-8")

@@ -1,133 +1,23 @@
 """Patterns of channel names: what they match.
 
-Owns two dialects of globs. `dots`, our own: `*` stands for any characters but a dot, `**` for any. `posix`, as
-shells have it for what is no path (IEEE Std 1003.1, 2.13): `*` any characters, `?` one, `[...]` one of a set, `\\`
-takes the next character as it is. Not that of Python's fnmatch, which has no classes and no escapes, and negates
-by `!`. Must not know what is named.
+Owns their two special characters: `*` stands for any characters but a dot, `**` for any. Every text is a pattern; one
+without a star matches itself. Must not know what is named.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Literal
-
-Syntax = Literal["dots", "posix"]
-
-_CLASSES: Mapping[str, str] = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "blank": r" \t",
-    "cntrl": r"\x00-\x1f\x7f",
-    "digit": "0-9",
-    "graph": "!-~",
-    "lower": "a-z",
-    "print": " -~",
-    "punct": "!-/:-@\\[-`{-~",
-    "space": r" \t\n\r\f\v",
-    "upper": "A-Z",
-    "xdigit": "0-9A-Fa-f",
-}
-"""The character classes of the POSIX locale."""
 
 
-class Malformed(ValueError):
-    """Text that is no pattern; str() says why, in words."""
-
-
-def is_pattern(text: str, syntax: Syntax = "dots") -> bool:
+def is_pattern(text: str) -> bool:
     """Whether the text may match other names than itself."""
-    return any(special in text for special in (r"*" if syntax == "dots" else r"*?[\\"))
+    return "*" in text
 
 
-def compile(glob: str, syntax: Syntax = "dots") -> re.Pattern[str]:
-    """For `fullmatch`. Raises Malformed; a glob of `dots` never is."""
-    return re.compile(expression(glob, syntax), re.DOTALL)
+def compile(glob: str) -> re.Pattern[str]:
+    """For `fullmatch`."""
+    return re.compile(expression(glob), re.DOTALL)
 
 
-def expression(glob: str, syntax: Syntax = "dots") -> str:
-    """As part of a regular expression, with re.DOTALL. Raises Malformed as `compile`."""
-    return _dots(glob) if syntax == "dots" else _Posix(glob).expression()
-
-
-def _dots(glob: str) -> str:
+def expression(glob: str) -> str:
+    """As part of a regular expression, with re.DOTALL."""
     parts = re.split(r"(\*+)", glob)  # text and stars in turn
     return "".join(re.escape(p) if i % 2 == 0 else "[^.]*" if p == "*" else ".*" for i, p in enumerate(parts))
-
-
-class _Posix:
-    """Reads a glob from left to right.
-
-    Between two stars all has its fixed length, so the first place where it fits is as good as any other: a star takes
-    as little as it can and never comes back ("atomic"), which bounds the work by length of name times length of glob.
-    """
-
-    def __init__(self, glob: str) -> None:
-        self._glob = glob
-        self._at = 0
-
-    def expression(self) -> str:
-        """A regular expression."""
-        first, *others = self._segments()
-        if not others:
-            return first
-        *middle, last = others
-        return first + "".join(f"(?>.*?{segment})" for segment in middle) + f".*{last}"
-
-    def _segments(self) -> list[str]:
-        """What stands between the stars."""
-        read: Mapping[str, Callable[[], str]] = {"?": lambda: ".", "[": self._bracket, "\\": self._escaped}
-        segments = [""]
-        while self._at < len(self._glob):
-            character = self._next()
-            if character == "*":
-                segments.append("")
-            else:
-                segments[-1] += read[character]() if character in read else re.escape(character)
-        # Of several stars in a row one is enough.
-        return [segments[0], *filter(None, segments[1:-1]), *segments[1:][-1:]]
-
-    def _bracket(self) -> str:
-        negated = self._glob[self._at : self._at + 1] == "^"
-        self._at += negated
-        start, inside = self._at, ""
-        while (character := self._next("a [ without its ]")) != "]":
-            if character == "[":
-                inside += self._class()
-                continue
-            low = self._escaped() if character == "\\" else re.escape(character)
-            high = self._range_end()
-            if high is None:
-                inside += low
-            elif low[-1] <= high[-1]:  # otherwise no character is in the range
-                inside += f"{low}-{high}"
-        if inside:
-            return f"[{'^' * negated}{inside}]"
-        if negated:
-            return "."
-        if self._at - start == 1:
-            raise Malformed("[] holds nothing: write the characters that it stands for, and \\] for a ]")
-        return "(?!)"
-
-    def _range_end(self) -> str | None:
-        """The end of a range, such as the z of a-z; a - before the ] is itself."""
-        if self._glob[self._at : self._at + 1] != "-" or self._glob[self._at + 1 : self._at + 2] in ("", "]"):
-            return None
-        self._at += 1
-        character = self._next()
-        return self._escaped() if character == "\\" else re.escape(character)
-
-    def _class(self) -> str:
-        match = re.compile(r":([a-z]+):\]").match(self._glob, self._at)
-        if match is None or match[1] not in _CLASSES:
-            known = ", ".join(f"[:{name}:]" for name in _CLASSES)
-            raise Malformed(f"a [ inside [...] begins a class, one of {known}; write \\[ for a [")
-        self._at = match.end()
-        return _CLASSES[match[1]]
-
-    def _escaped(self) -> str:
-        return re.escape(self._next("a \\ at the end, with nothing to take as it is"))
-
-    def _next(self, otherwise: str = "") -> str:
-        if self._at == len(self._glob):
-            raise Malformed(otherwise)
-        self._at += 1
-        return self._glob[self._at - 1]

@@ -30,7 +30,7 @@ SlowConsumer = Literal["close", "drop_oldest", "latest"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A channel, or a glob of channels, that clients may hear. glob: how the name's special characters are read.
+    """A channel, or a glob of channels, that clients may hear.
 
     roles: who may hear it, None is everybody. authorize: a SQL function that is asked besides, as the file has it.
     """
@@ -38,7 +38,6 @@ class Entry:
     name: str
     payload: Literal["auto", "text", "json"] = "auto"
     slow_consumer: Literal["close", "drop_oldest", "latest"] = "close"
-    glob: Literal["dots", "posix"] = "dots"
     roles: tuple[str, ...] | None = None
     authorize: str | None = None
 
@@ -111,13 +110,13 @@ class RawChannels:
     """
 
     def __init__(self, listed: Iterable[Entry], reserved: Iterable[str] = ()) -> None:
-        self._reserved = frozenset(reserved)
+        self.reserved = frozenset(reserved)
         self._exact: dict[str, Rule] = {}
         self._patterns: list[_Pattern] = []
         for entry in listed:
             roles = None if entry.roles is None else frozenset(entry.roles)
             rule = Rule(entry.name, entry.payload, entry.slow_consumer, roles, entry.authorize)
-            pattern = _Pattern(rule, entry.glob)
+            pattern = _Pattern(rule)
             if pattern.exact is None:
                 self._patterns.append(pattern)
             else:
@@ -129,7 +128,7 @@ class RawChannels:
         """The rule of a channel that a client asks for, or why it cannot have it."""
         if (words := postgresql_fault(name)) is not None:
             return Refusal(words)
-        if name in self._reserved:
+        if name in self.reserved:
             return Refusal("this name is reserved")
         rule = self._exact.get(name) or next((p.rule for p in self._patterns if p.fits(name, client)), None)
         if rule is None:
@@ -165,11 +164,11 @@ class _Pattern:
 
     __slots__ = ("_claims", "_expression", "_with_any_claims", "exact", "rule")
 
-    def __init__(self, rule: Rule, syntax: globs.Syntax) -> None:
-        texts, self._claims = claims.split(rule.name) if syntax == "dots" else ([rule.name], [])
+    def __init__(self, rule: Rule) -> None:
+        texts, self._claims = claims.split(rule.name)
         self.rule = rule
-        self.exact = None if self._claims or globs.is_pattern(texts[0], syntax) else texts[0]
-        written = [globs.expression(text, syntax) for text in texts]
+        self.exact = None if self._claims or globs.is_pattern(texts[0]) else texts[0]
+        written = [globs.expression(text) for text in texts]
         groups = [f"(?P<c{index}>[^\0]*)\0" for index in range(len(self._claims))]
         references = [f"(?P=c{index})" for index in range(len(self._claims))]
         body = "".join(itertools.chain(*itertools.zip_longest(written, references, fillvalue="")))

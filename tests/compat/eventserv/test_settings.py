@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from pgrpc import config
-from pgrpc.compat import settings_document
+from pgrpc.compat import dialect, registry
 from pgrpc.compat.eventserv import settings
-from pgrpc.compat.registry import LOADERS
+from pgrpc.compat.eventserv.section import Eventserv
 from tests import certificates
 
 
@@ -17,9 +17,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def load(
-    environ: dict[str, str] | None = None, toml: str | None = None, name: str = "my.toml"
-) -> settings_document.Loaded:
+def load(environ: dict[str, str] | None = None, toml: str | None = None, name: str = "my.toml") -> dialect.Loaded:
     if toml is not None:
         Path(name).write_text(toml, encoding="utf-8")
     return settings.load(environ or {}, None if toml is None else Path(name), folders=[Path("config")])
@@ -31,21 +29,34 @@ def faults(environ: dict[str, str] | None = None, toml: str | None = None) -> li
     return list(caught.value.faults)
 
 
-def names(found: settings_document.Loaded) -> list[str]:
+def of(found: dialect.Loaded) -> Eventserv:
+    section = found.config.dialects["eventserv"]
+    assert isinstance(section, Eventserv)
+    return section
+
+
+def names(found: dialect.Loaded) -> list[str]:
+    """The patterns of the channels that clients of /listen may receive."""
+    return list(of(found).channels or ())
+
+
+def native(found: dialect.Loaded) -> list[str]:
+    """The channels that clients of /rpc may receive."""
+    assert all(channel == config.Channel(channel.name) for channel in found.config.channels)
     return [channel.name for channel in found.config.channels]
 
 
 def test_nothing_is_set() -> None:
     found = load()
-    assert LOADERS["eventserv"] is settings.load
+    assert registry.dialects()["eventserv"].load({}) == found
     assert list(map(str, settings.FOLDERS)) == ["config", "/config", "/etc"]
     assert found.config.database == config.Database("sslmode=disable", pool_size=4)
     assert found.config.server == config.Server(
         "0.0.0.0", 7700, "/", allowed_origins=("*",), ping_interval=2.0, ping_timeout=20.0
     )
-    assert found.config.channels == (config.Channel("*", glob="posix"),)
+    assert found.config.channels == (config.Channel("**"),)
     assert found.config.functions == ()
-    assert found.config.dialects == config.Dialects(eventserv=config.Eventserv())
+    assert found.config.dialects == {"eventserv": Eventserv(channels=("*",))}
     assert (found.warnings, found.debug) == ((), False)
 
 
@@ -69,7 +80,8 @@ def test_the_environment() -> None:
     assert (server.host, server.port, server.base_path) == ("127.0.0.1", 7777, "/events/")
     assert server.allowed_origins == ("https://a.example", "http://b")
     assert names(found) == ["people", "room-[0-9]*", "a,b"]
-    assert found.config.dialects.eventserv == config.Eventserv("http://localhost/")
+    assert native(found) == ["people", "a,b"]
+    assert of(found).url_base == "http://localhost/"
     assert found.debug
     assert found.warnings == ()
 
@@ -90,12 +102,12 @@ Debug = false
     assert names(found) == ["a b", "c*"]
 
 
-def test_which_goes_before_which() -> None:
+def test_precedence() -> None:
     toml = 'DbConnection = "host=file"\nHttpPort = 1\nUrlBase = "http://file"\n'
     environ = {"ES_DBCONNECTION": "host=es", "ES_HTTPPORT": "2", "ES_URLBASE": ""}
-    found = load(environ, toml).config
-    assert (found.database.dsn, found.server.port) == ("host=es", 2)
-    assert found.dialects.eventserv == config.Eventserv("http://file")  # an empty variable is none
+    found = load(environ, toml)
+    assert (found.config.database.dsn, found.config.server.port) == ("host=es", 2)
+    assert of(found).url_base == "http://file"  # an empty variable is none
     assert load(environ | {"DATABASE_URL": "host=url"}, toml).config.database.dsn == "host=url"
     assert load({"DATABASE_URL": ""}, toml).config.database.dsn == "host=file"
 
@@ -127,7 +139,7 @@ def test_tls() -> None:
 def test_the_page_of_the_user() -> None:
     Path("mine").mkdir()
     found = load({"ES_ASSETSPATH": "mine"})
-    assert found.warnings == ("ES_ASSETSPATH: holds no index.html: the front page is pgrpc's own",)
+    assert found.warnings == ("ES_ASSETSPATH: this folder has no index.html: pgrpc shows its own front page instead",)
     Path("mine/index.html").write_text("x")
     Path("assets").mkdir()
     Path("assets/index.html").write_text("x")
@@ -135,14 +147,16 @@ def test_the_page_of_the_user() -> None:
     Path("config/pg_eventserv.toml").write_text("")  # paths do not start here
     for environ, folder in (({"ES_ASSETSPATH": "mine"}, "mine"), ({}, "assets")):
         found = load(environ)
-        assert found.config.dialects.eventserv == config.Eventserv(assets=Path.cwd() / folder)
+        assert of(found).assets == Path.cwd() / folder
         assert found.warnings == ()
 
 
-def test_what_is_not_used_is_told() -> None:
+def test_what_is_not_used_is_reported() -> None:
     found = load({"ES_DBPOOLMAXCONNLIFETIME": "5m"}, toml='Colour = "red"\n')
     assert [warning.partition(":")[0] for warning in found.warnings] == ["my.toml", "ES_DBPOOLMAXCONNLIFETIME"]
-    assert found.warnings[0].startswith("my.toml: Colour: is no setting of pg_eventserv; known: AssetsPath, ")
+    assert found.warnings[0].startswith(
+        "my.toml: Colour: is not a setting of pg_eventserv; its settings are AssetsPath, "
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,20 +180,40 @@ def test_settings_of_its_driver_are_left_out(written: str, used: str, dropped: l
     found = load({"DATABASE_URL": written})
     assert found.config.database.dsn == used
     assert found.warnings == tuple(
-        f"DATABASE_URL: {key} is not used: it is a setting of pgx, the driver of pg_eventserv" for key in dropped
+        f"DATABASE_URL: {key} is not used: it is a setting of pgx, pg_eventserv's database driver" for key in dropped
     )
 
 
 def test_a_pattern_that_is_none_ends_the_list() -> None:
     found = load({"ES_CHANNELS": "a [b c"})
     assert names(found) == ["a"]
-    words = "'[b' is not a pattern (a [ without its ]): neither it nor what follows it allows a channel"
+    words = "'[b' is not a pattern (a [ without its ]): neither it nor the patterns after it allow any channel"
     assert found.warnings == (f"ES_CHANNELS: {words}",)
 
 
-@pytest.mark.parametrize("name", ["error", "rpc.x", "$/x", "open"])
+@pytest.mark.parametrize("name", ["error", "rpc.x", "rpc.*", "$/x", "open"])
 def test_names_that_mean_something_only_to_json_rpc(name: str) -> None:
-    assert names(load({"ES_CHANNELS": name})) == [name]
+    found = load({"ES_CHANNELS": name})
+    assert names(found) == [name]
+    assert native(found) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "entry"),
+    [
+        ("people", "people"),
+        ("room.*", "room.**"),
+        ("a**b***", "a**b**"),
+        ("user{x}*", "user{{x}}**"),
+        ("a?", None),
+        ("[ab]*", None),
+        ("a\\*", None),
+    ],
+)
+def test_our_own_clients_get_what_our_own_globs_can_say(pattern: str, entry: str | None) -> None:
+    found = load({"ES_CHANNELS": pattern})
+    assert names(found) == [pattern]
+    assert native(found) == ([] if entry is None else [entry])
 
 
 @pytest.mark.parametrize(
@@ -190,8 +224,14 @@ def test_names_that_mean_something_only_to_json_rpc(name: str) -> None:
         ({}, "HttpPort = true\n", ["my.toml: HttpPort: must be a whole number, not a boolean"]),
         ({"ES_DBPOOLMAXCONNS": "0"}, None, ["ES_DBPOOLMAXCONNS: must be at least 1"]),
         ({"ES_DEBUG": "perhaps"}, None, ["ES_DEBUG: must be true or false"]),
-        ({}, "Channels = 7\n", ["my.toml: Channels: must be a list of texts, or a text of words between spaces"]),
-        ({}, "AssetsPath = 7\n", ["my.toml: AssetsPath: must be a text: a folder that holds index.html"]),
+        (
+            {},
+            "Channels = 7\n",
+            ["my.toml: Channels: must be a list of texts, or one text of words separated by spaces"],
+        ),
+        ({}, "AssetsPath = 7\n", ["my.toml: AssetsPath: must be a text: the folder of index.html"]),
+        ({}, 'Channels = [""]\n', ["my.toml: Channels: must not be empty"]),
+        ({"ES_CHANNELS": f"a {'b' * 64}"}, None, ["ES_CHANNELS: the name has 64 bytes; PostgreSQL's limit is 63"]),
         ({}, "DbConnection = 7\n", ["my.toml: DbConnection: must be text, not a number: put it in quotes"]),
         (
             {"ES_URLBASE": "localhost"},
@@ -228,6 +268,6 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         assert caught.value.faults == (words,)
 
 
-def test_no_fault_tells_a_password() -> None:
+def test_no_fault_shows_a_password() -> None:
     (fault,) = faults({"DATABASE_URL": "postgresql://u:secret@h/d", "ES_HTTPPORT": "x"})
     assert "secret" not in fault

@@ -18,7 +18,7 @@ from pgrpc.demo import embedded
 from tests import certificates
 from tests.acceptance.wire import ACCEPT, CLOSE, PING, TEXT, Peer, ask
 from tests.conftest import Database
-from tests.serving import PATIENCE, ROOT, Server, running, serving
+from tests.serving import PATIENCE, ROOT, Client, Server, running, serving
 
 LOCAL = {"ES_HTTPHOST": "127.0.0.1", "ES_HTTPPORT": "0"}
 PAGE = '<p id="url">{{ .BaseURL }}</p><p>{{.Channels}}</p>{{- .Other }}'
@@ -145,7 +145,7 @@ class TestTheSocket:
                 notify(database, f"many{number}", str(number))
             assert [peer.text() for peer in peers] == [str(number) for number in range(12)]
 
-    def test_a_lost_connection_is_told(self, server: Server, database: Database) -> None:
+    def test_a_lost_connection_closes_the_socket(self, server: Server, database: Database) -> None:
         with Peer(server, "/listen/gap") as peer:
             database.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -310,7 +310,7 @@ class TestSettings:
             assert asked.headers["content-length"] == got.headers["content-length"] == str(len(got.body))
         assert ask(server, "/listen/x/", method="HEAD").status == "HTTP/1.1 301 Moved Permanently"
         assert ask(server, "/nothing", method="HEAD").status == "HTTP/1.1 404 Not Found"
-        assert json.loads(ask(server, "/surface.json").body)["channels"] == [{"name": "*", "glob": True}]
+        assert json.loads(ask(server, "/surface.json").body)["channels"] == [{"name": "**", "glob": True}]
 
     def test_where_clients_reach_it_and_who_may(self, database: Database, tmp_path: Path) -> None:
         (tmp_path / "assets").mkdir()
@@ -374,13 +374,39 @@ class TestSettings:
 
 
 def test_beside_the_native_endpoints(database: Database, tmp_path: Path) -> None:
-    """Under the same whitelist and origins: a dialect is no way around them."""
-    rest = "channels:\n  people:\n  'room-[0-9]': {glob: posix}\ndialects:\n  eventserv:\n"
+    """Under the same allowlist and origins: a dialect is no way around them."""
+    rest = "channels:\n  people:\n  room.*:\ndialects:\n  eventserv:\n"
     with serving(tmp_path, database.dsn, rest) as server:
-        for name, status in {"people": 101, "room-1": 101, "nobody": 403, "error": 403}.items():
+        for name, status in {"people": 101, "room.1": 101, "room.*": 101, "nobody": 403, "error": 403}.items():
             with Peer(server, f"/listen/{name}") as peer:
                 assert peer.answer.status.split()[1] == str(status)
         with Peer(server, "/listen/people", "Origin: https://elsewhere.example") as peer:
             assert peer.answer.status == "HTTP/1.1 403 Forbidden"
         with Peer(server, "/rpc") as peer, Peer(server, "/") as also:
             assert peer.answer.status == also.answer.status == "HTTP/1.1 101 Switching Protocols"
+
+
+async def test_its_own_channels_are_for_its_own_clients(database: Database, tmp_path: Path) -> None:
+    rest = "channels: {people: }\ndialects: {eventserv: {channels: ['room-[0-9]*', error]}}\n"
+    with serving(tmp_path, database.dsn, rest) as server:
+        for name, status in {"people": 403, "room-1": 101, "room-": 403, "error": 101}.items():
+            with Peer(server, f"/listen/{name}") as peer:
+                assert peer.answer.status.split()[1] == str(status)
+        server.wait_for("channel 'people': not listed")
+        async with Client(server.address()) as client:
+            wanted = ["people", "room-1", "error"]
+            assert await client.call("rpc.on", *wanted) == {
+                "people": "ok", "room-1": "not allowed", "error": "this name is reserved"
+            }  # fmt: skip
+        with Peer(server, "/listen/room-1.b") as peer:
+            notify(database, "room-1.b", "x")
+            assert peer.text() == "x"
+
+
+async def test_json_rpc_clients_have_the_channels_of_its_settings_too(database: Database, tmp_path: Path) -> None:
+    with eventserv(tmp_path, database, ES_CHANNELS="room.* [ab]c") as server:
+        async with Client(server.address()) as client:
+            wanted = ["room.7.8", "ac"]
+            assert await client.call("rpc.on", *wanted) == {"room.7.8": "ok", "ac": "not allowed"}
+            notify(database, "room.7.8", "x")
+            assert (await client.event())["params"] == {"channel": "room.7.8", "payload": "x"}

@@ -6,8 +6,9 @@ import psycopg2.extensions
 import pytest
 
 from pgrpc import config
+from pgrpc.compat import registry
 from pgrpc.compat.postgresql2websocket import settings
-from pgrpc.compat.registry import LOADERS
+from pgrpc.compat.postgresql2websocket.section import Postgresql2websocket
 
 WHOLE = """
 [postgresql]
@@ -49,8 +50,8 @@ def faults(text: str) -> list[str]:
 
 
 def test_as_it_is_written_there() -> None:
-    assert LOADERS["postgresql2websocket"] is settings.load
     found = load(WHOLE)
+    assert registry.dialects()["postgresql2websocket"].load({}).config == found
     assert psycopg2.extensions.parse_dsn(found.database.dsn) == {
         "host": "db.example", "port": "5433", "user": "me", "password": "it's \\ 100% me", "dbname": "shop"
     }  # fmt: skip
@@ -59,7 +60,13 @@ def test_as_it_is_written_there() -> None:
     assert found.server.allowed_origins == ("https://app.example.com",)
     assert [entry.method for entry in found.functions] == ["add", "auction.place_bid", "greet"]
     assert [entry.name for entry in found.channels] == ["people", "room.*"]
-    assert found.dialects == config.Dialects(postgresql2websocket=config.Postgresql2websocket())
+    assert found.dialects == {"postgresql2websocket": Postgresql2websocket(("people", "room.*"))}
+
+
+def test_our_own_clients_get_the_channels_that_they_can_have() -> None:
+    found = load("[pgrpc]\nchannels = people, error, rpc.x, user{x}.*\n")
+    assert found.dialects == {"postgresql2websocket": Postgresql2websocket(("people", "error", "rpc.x", "user{x}.*"))}
+    assert [entry.name for entry in found.channels] == ["people", "user{{x}}.*"]
 
 
 def test_without_our_section_every_channel_is_relayed_and_nothing_can_be_called() -> None:
@@ -79,7 +86,7 @@ def test_another_file() -> None:
     assert settings.load({}, Path("other.conf")).config.server.port == 8081
 
 
-def test_what_is_not_used_is_said() -> None:
+def test_what_is_not_used_is_reported() -> None:
     Path("postgresql2websocket.conf").write_text("[postgresql]\nmin_size = 5\n[other]\na = b\n", encoding="utf-8")
     assert settings.load({}).warnings == (
         "postgresql2websocket.conf: [postgresql] min_size: is not used",
@@ -90,12 +97,10 @@ def test_what_is_not_used_is_said() -> None:
 def test_a_missing_file_is_named_and_what_to_do() -> None:
     with pytest.raises(config.Invalid) as caught:
         settings.load({})
-    assert caught.value.faults == (
-        "postgresql2websocket.conf: there is no such file: write it, or name it with --config FILE",
-    )
+    assert caught.value.faults == ("postgresql2websocket.conf: no such file: write it, or name another with --config",)
 
 
-def test_every_fault_is_told_at_once_by_its_own_name() -> None:
+def test_every_fault_is_reported_at_once_by_its_own_name() -> None:
     *rest, origins = faults(
         "[postgresql]\nport = x\nmax_size = many\n[web]\nport = 70000\n[pgrpc]\norigins = example.com\n"
     )
@@ -113,14 +118,13 @@ def test_every_fault_is_told_at_once_by_its_own_name() -> None:
 )
 def test_what_is_no_ini_file(text: str, line: int) -> None:
     assert faults(text) == [
-        f"postgresql2websocket.conf: not an INI file: line {line} is no `[section]` and no `key = value`, "
-        "or is there twice"
+        f"postgresql2websocket.conf: not an INI file: line {line} must be `[section]` or `key = value`, each only once"
     ]
 
 
 def test_a_percent_sign_is_doubled_there() -> None:
     assert faults("[postgresql]\npassword = 100% secret\n") == [
-        "postgresql2websocket.conf: [postgresql] password: a % is written %%"
+        "postgresql2websocket.conf: [postgresql] password: write %% for a %"
     ]
 
 

@@ -78,7 +78,8 @@ LISTED = """
   flat: , quiet: , note: , fails: , doze: , many:
 """
 CONFIG = (
-    f"functions: {{{LISTED}}}\nchannels: {{people: , Room 1: , open: }}\ndialects: {{postgresql2websocket: true}}\n"
+    f"functions: {{{LISTED}}}\nchannels: {{people: }}\n"
+    "dialects: {postgresql2websocket: {channels: [people, Room 1, open]}}\n"
 )
 
 # The frames of each statement, to the byte.
@@ -255,7 +256,7 @@ create trigger tbl_a_notify after insert or update or delete on tbl_a for each r
 """
 
 
-async def test_rows_that_change_are_heard_as_the_trigger_wrote_them(server: Server, database: Database) -> None:
+async def test_rows_that_change_arrive_as_the_trigger_wrote_them(server: Server, database: Database) -> None:
     database.execute(TRIGGER)
     async with asking(server) as one, asking(server) as other:
         database.execute("insert into tbl_a values (1, 'Hello world')")
@@ -269,7 +270,7 @@ async def test_rows_that_change_are_heard_as_the_trigger_wrote_them(server: Serv
             assert json.loads(await client.frame())["row"] == {"id": 1, "text": "Bye"}
 
 
-async def test_each_channel_is_heard_verbatim_where_it_was_asked_for(server: Server, database: Database) -> None:
+async def test_each_channel_arrives_as_it_is_at_its_own_path(server: Server, database: Database) -> None:
     async with asking(server) as people, asking(server, "Room%201") as room, asking(server, "open") as reserved:
         for channel, payload in (
             ("Room 1", "not JSON"),
@@ -401,8 +402,8 @@ async def test_an_error_is_a_frame_and_the_socket_stays(server: Server) -> None:
         assert json.loads(frame)["error"]["data"][0]["path"] == "/1"
         (frame,) = await client.ask("drop table canary")
         assert frame == (
-            '{"error": {"code":-32600,"message":"Invalid Request: only `select function(constants)` and '
-            '`select * from function(constants)` are taken here: it does not begin with select"}}'
+            '{"error": {"code":-32600,"message":"Invalid Request: write `select function(constants)` or '
+            '`select * from function(constants)`: the statement does not begin with select"}}'
         )
         assert [code(f) for f in await client.ask("select add(1", b"\xff", "select keep('{')")] == [
             -32700,
@@ -573,9 +574,9 @@ def test_without_its_settings_it_says_so(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert ran.returncode == 78
-    assert ran.stderr == ("postgresql2websocket.conf: there is no such file: write it, or name it with --config FILE\n")
+    assert ran.stderr == "postgresql2websocket.conf: no such file: write it, or name another with --config\n"
 
 
-def test_sql_is_read_by_nobody_who_does_not_want_it() -> None:
+def test_sqlglot_is_not_imported_unless_it_is_needed() -> None:
     code = "import sys, pgrpc.cli; sys.exit('sqlglot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, check=False).returncode == 0

@@ -157,14 +157,14 @@ def test_refuses_everything_else(text: str) -> None:
     assert "\x1b" not in refusal.value.message
 
 
-def test_a_refusal_says_what_is_taken_and_what_was_found() -> None:
+def test_a_refusal_says_what_to_write_and_what_is_wrong() -> None:
     with pytest.raises(errors.InvalidRequest) as refusal:
         sql_call.read("select f(1); select f(2)")
     assert refusal.value.message == (
-        "Invalid Request: only `select function(constants)` and `select * from function(constants)` are taken here: "
-        "it has a second select"
+        "Invalid Request: write `select function(constants)` or `select * from function(constants)`: "
+        "only one select is allowed"
     )
-    with pytest.raises(errors.ParseError, match="cannot be read as SQL"):
+    with pytest.raises(errors.ParseError, match="cannot be parsed as SQL"):
         sql_call.read("select f('x)")
 
 

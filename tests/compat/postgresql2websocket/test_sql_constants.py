@@ -12,11 +12,11 @@ from tests.unit.building import argument, routine
 TIMESTAMPTZ = building.base(1184, "timestamptz")
 
 
-def fitted(of: pgtypes.Type, value: Any) -> Any:
+def typed(of: pgtypes.Type, value: Any) -> Any:
     """What a function with one argument of this type gets, by position and by name."""
     function = building.function(routine(argument("a", of)))
-    (by_position,) = sql_constants.fitted(function, [value])
-    assert sql_constants.fitted(function, {"a": value}) == {"a": by_position}
+    (by_position,) = sql_constants.typed(function, [value])
+    assert sql_constants.typed(function, {"a": value}) == {"a": by_position}
     return by_position
 
 
@@ -54,48 +54,48 @@ def fitted(of: pgtypes.Type, value: Any) -> Any:
     ],
 )
 def test_a_quoted_constant_is_read_as_the_function_takes_it(of: pgtypes.Type, text: str, value: Any) -> None:
-    assert fitted(of, text) == value
-    assert type(fitted(of, text)) is type(value)
+    assert typed(of, text) == value
+    assert type(typed(of, text)) is type(value)
 
 
 @pytest.mark.parametrize("value", [5, Decimal("5"), True, None])
 def test_other_constants_stay_as_they_are(value: Any) -> None:
-    assert fitted(building.INT4, value) is value
-    assert fitted(building.JSON, value) is value
+    assert typed(building.INT4, value) is value
+    assert typed(building.JSON, value) is value
 
 
 def test_the_elements_of_arrays_are_read() -> None:
-    assert fitted(building.INT4S, ["1", None, 2]) == [1, None, 2]
-    assert fitted(building.INT4S, [["1"], ["2"]]) == [[1], [2]]
-    assert fitted(building.JSONBS, ['{"a":1}']) == [{"a": 1}]
-    assert fitted(building.INT4, ["1"]) == ["1"]
+    assert typed(building.INT4S, ["1", None, 2]) == [1, None, 2]
+    assert typed(building.INT4S, [["1"], ["2"]]) == [[1], [2]]
+    assert typed(building.JSONBS, ['{"a":1}']) == [{"a": 1}]
+    assert typed(building.INT4, ["1"]) == ["1"]
 
 
 def test_a_string_that_is_no_json_is_refused_where_it_stands() -> None:
     function = building.function(routine(argument("a"), argument("b", building.JSON)))
     with pytest.raises(errors.InvalidParams) as by_position:
-        sql_constants.fitted(function, [1, "{"])
+        sql_constants.typed(function, [1, "{"])
     assert by_position.value.data == [{"path": "/1", "rule": "postgresql", "message": "is not valid JSON"}]
     with pytest.raises(errors.InvalidParams, match="/b: is not valid JSON"):
-        sql_constants.fitted(function, {"a": 1, "b": "{"})
+        sql_constants.typed(function, {"a": 1, "b": "{"})
     with pytest.raises(errors.InvalidParams, match="/0/1: is not valid JSON"):
-        sql_constants.fitted(building.function(routine(argument("a", building.JSONBS))), [["1", "{"]])
+        sql_constants.typed(building.function(routine(argument("a", building.JSONBS))), [["1", "{"]])
 
 
 def test_of_a_variadic_function_each_constant_is_read() -> None:
     of = building.function(routine(argument("a", building.TEXT), argument("n", building.INT4S, "variadic")))
-    assert sql_constants.fitted(of, ["1", "2", 3]) == ["1", 2, 3]
-    assert sql_constants.fitted(of, ["1", ["2"]]) == ["1", [2]]
-    assert sql_constants.fitted(of, ["1"]) == ["1"]
-    assert sql_constants.fitted(of, {"a": "1", "n": ["2"]}) == {"a": "1", "n": [2]}
+    assert sql_constants.typed(of, ["1", "2", 3]) == ["1", 2, 3]
+    assert sql_constants.typed(of, ["1", ["2"]]) == ["1", [2]]
+    assert sql_constants.typed(of, ["1"]) == ["1"]
+    assert sql_constants.typed(of, {"a": "1", "n": ["2"]}) == {"a": "1", "n": [2]}
 
 
 def test_of_several_forms_the_one_that_fits_is_taken() -> None:
     one, two = routine(argument("a")), routine(argument("a"), argument("b"))
-    assert sql_constants.fitted(building.function(one, two), ["1", "2"]) == [1, 2]
+    assert sql_constants.typed(building.function(one, two), ["1", "2"]) == [1, 2]
 
 
 @pytest.mark.parametrize("params", [["1"], {"a": "1"}, ["1", "2", "3"], {"c": "1"}])
 def test_where_none_or_several_fit_all_stay_as_they_are(params: Any) -> None:
     one, other = routine(argument("a")), routine(argument("a", building.TEXT))
-    assert sql_constants.fitted(building.function(one, other), params) == params
+    assert sql_constants.typed(building.function(one, other), params) == params

@@ -158,10 +158,10 @@ def test_a_result_that_is_nested_too_deep_to_be_cut_is_an_error(client: sql_sess
     (answer,) = client.complete(execute.ticket, "[1, " + "[" * 100_000 + "]" * 100_000 + "]")
     first, second = rows(answer)
     assert first == '{"series": 1}'
-    assert json.loads(second)["error"]["data"] == {"sqlstate": "54001", "message": "the result is nested too deep"}
+    assert json.loads(second)["error"]["data"] == {"sqlstate": "54001", "message": "the result is nested too deeply"}
 
 
-def test_who_may_not_call_a_function_is_refused_and_the_log_is_told() -> None:
+def test_a_client_that_may_not_call_a_function_is_refused_and_that_is_logged() -> None:
     access = {"add": catalog.Access(frozenset({"web"}))}
     functions = catalog.Catalog(["add"], {"add": ADD}, access)
     made = sql_session.SqlSession(functions, rules.Channels([]), Limits(), building.somebody("anon"))

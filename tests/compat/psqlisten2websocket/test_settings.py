@@ -6,8 +6,9 @@ import psycopg2.extensions
 import pytest
 
 from pgrpc import config
+from pgrpc.compat import registry
 from pgrpc.compat.psqlisten2websocket import settings
-from pgrpc.compat.registry import LOADERS
+from pgrpc.compat.psqlisten2websocket.section import Psqlisten2websocket
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +38,13 @@ def test_as_it_is_written_there() -> None:
         "host": "db.example", "port": "5433", "user": "me", "password": "it's \\ me", "dbname": "shop"
     }  # fmt: skip
     found = load(text)
-    assert LOADERS["psqlisten2websocket"] is settings.load
+    assert registry.dialects()["psqlisten2websocket"].load({}).config == found
     assert (found.server.host, found.server.port) == ("0.0.0.0", 8080)
     assert found.server.allowed_origins == ()
     assert found.database.pool_size == 1
     assert found.limits.message_size == 1024 * 1024
     assert found.channels == (config.Channel("events"),)
-    assert found.dialects == config.Dialects(psqlisten2websocket=config.Psqlisten2websocket("events"))
+    assert found.dialects == {"psqlisten2websocket": Psqlisten2websocket("events")}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_pages() -> None:
     Path(".env").write_text("DBNAME=d\n")
     found = settings.load({})
     assert found.config.server.static is None
-    assert found.warnings == ("public: there is no such folder here: the front page is pgrpc's own",)
+    assert found.warnings == ("public: no such folder here: pgrpc shows its own front page instead",)
     Path("public").mkdir()
     found = settings.load({})
     assert found.config.server.static == Path("public").absolute()
@@ -97,9 +98,9 @@ def test_another_file() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("HOST\nDBNAME='d\n", [f".env:{line}: must be NAME=value, its quotes closed" for line in (1, 2)]),
-        ("DBNAME=d\nPORT=x\n", [".env: PORT: must be the database's port, a number from 1 to 65535"]),
-        ("DBNAME=d\nPORT=65536\n", [".env: PORT: must be the database's port, a number from 1 to 65535"]),
+        ("HOST\nDBNAME='d\n", [f".env:{line}: must be NAME=value; every quote must be closed" for line in (1, 2)]),
+        ("DBNAME=d\nPORT=x\n", [".env: PORT: must be the port of the database, a number from 1 to 65535"]),
+        ("DBNAME=d\nPORT=65536\n", [".env: PORT: must be the port of the database, a number from 1 to 65535"]),
     ],
 )
 def test_faults(text: str, expected: list[str]) -> None:
@@ -108,7 +109,7 @@ def test_faults(text: str, expected: list[str]) -> None:
 
 def test_a_file_that_cannot_be_read() -> None:
     reasons = {
-        "none": "no such file: it holds HOST, PORT, USER, PASSWORD, DBNAME",
+        "none": "no such file: write one with HOST, PORT, USER, PASSWORD, DBNAME, or name another with --config",
         ".": "cannot be read: Is a directory",
         "bad": "not UTF-8: save the file as UTF-8",
     }

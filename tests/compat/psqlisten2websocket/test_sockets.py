@@ -50,7 +50,7 @@ def notify(database: Database, payload: str) -> None:
 
 
 def last(server: Server) -> str:
-    """What whoever joins is told first."""
+    """What a client that connects receives first."""
     with Peer(server, "/ws") as peer:
         return peer.text()
 
@@ -81,7 +81,7 @@ def test_frames(database: Database, tmp_path: Path) -> None:
         assert "sec-websocket-extensions" not in first.answer.headers
         for payload in ('{"a" : {}}', "secret words", "", f"[{big},1e400]", '"ünï"'):
             notify(database, payload)
-        # The first frame is the first event: before it there is nothing to tell, and no empty frame tells that.
+        # The first frame is the first event: before it there is nothing to send, not even an empty frame.
         texts = ['{\n\t"a": {}\n}', f"[\n\t{big},\n\t1e400\n]", '"ünï"']
         assert [first.frame() for _ in texts] == [(TEXT, text.encode()) for text in texts]
         with Peer(server, "/ws") as second:
@@ -91,7 +91,7 @@ def test_frames(database: Database, tmp_path: Path) -> None:
         assert first.text() == "{}"
         server.wait_for("left out an event of channel 'events' for clients of /ws: its payload is not JSON")
         assert "secret" not in server.log
-        with Peer(server, "/listen/events") as raw:  # others hear the same as it is
+        with Peer(server, "/listen/events") as raw:  # other clients receive the same, not indented
             assert raw.answer.status == "HTTP/1.1 101 Switching Protocols"
             notify(database, '{"a" : 1}')
             assert raw.text() == '{"a" : 1}'
@@ -101,7 +101,7 @@ def test_the_last_event_is_kept_when_nobody_is_there_and_forgotten_when_it_may_n
     database: Database, tmp_path: Path
 ) -> None:
     with serving(tmp_path, database.dsn, "channels: {events: }\ndialects: {psqlisten2websocket: }\n") as server:
-        with Peer(server, "/ws"):  # from now on it is listened to
+        with Peer(server, "/ws"):  # from now on LISTEN is in effect
             pass
         notify(database, "[1]")
         assert last(server) == "[\n\t1\n]"
@@ -149,4 +149,7 @@ def test_faults_of_the_settings(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "server.py"), "psqlisten2websocket"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 78
-    assert done.stderr == ".env: no such file: it holds HOST, PORT, USER, PASSWORD, DBNAME\n"
+    assert (
+        done.stderr
+        == ".env: no such file: write one with HOST, PORT, USER, PASSWORD, DBNAME, or name another with --config\n"
+    )

@@ -41,7 +41,6 @@ channels:
   "user.{sub}": {roles: [web], authorize: auth.may_listen}
   'org.{"https://a.b/claims".organisation_of_the_client}.{app_metadata.team}.**':
   "a{{b}}":
-  "posix{?}": {glob: posix}
 """
     )
     assert found.limits.rates == {
@@ -52,7 +51,7 @@ channels:
     roles = ("web", "anon")
     assert found.functions == (config.Function("bid", "bid", roles=roles, rate=ratelimit.Rate(10)),)
     assert found.channels[0] == config.Channel("user.{sub}", roles=("web",), authorize="auth.may_listen")
-    assert len(found.channels) == 4
+    assert len(found.channels) == 3
 
 
 @pytest.mark.parametrize("text", ["limits: {rates: }\n", "limits: {rates: {address: , identity: }}\n"])

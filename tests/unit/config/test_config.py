@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 from pgrpc import config
+from pgrpc.compat import registry
 from pgrpc.config import jsonfile, model, reader, schema, units, validate, yamltree
 from pgrpc.config.faults import Faults
 
@@ -222,31 +223,6 @@ def test_any_origin() -> None:
     assert load(f"{DSN}server: {{allowed_origins: ['*', http://A]}}").server.allowed_origins == ("*", "http://a")
 
 
-@pytest.mark.parametrize("on", ["", "true", "{}", "~"])
-def test_dialects(on: str) -> None:
-    text = f"{DSN}channels: {{events: }}\ndialects:\n  eventserv: {on}\n  psqlisten2websocket: {on}\n"
-    found = load(f"{text}  postgresql2websocket: false\n").dialects
-    assert found == config.Dialects(config.Eventserv(), None, config.Psqlisten2websocket())
-
-
-def test_what_dialects_say() -> None:
-    write("pages/index.html", "")
-    found = load(f"""{DSN}
-channels: {{"e*": {{glob: posix}}}}
-dialects:
-  eventserv: {{url_base: "https://h/x", assets: pages}}
-  psqlisten2websocket: {{channel: e.1}}
-""")
-    assert found.dialects.eventserv == config.Eventserv("https://h/x", Path("pages"))
-    assert found.dialects.psqlisten2websocket == config.Psqlisten2websocket("e.1")
-    assert found.channels == (config.Channel("e*", glob="posix"),)
-
-
-def test_clients_of_eventserv_may_hear_what_json_rpc_has_for_itself() -> None:
-    found = load(DSN + "channels: {error: , rpc.x: }\ndialects: {eventserv: }\n")
-    assert [channel.name for channel in found.channels] == ["error", "rpc.x"]
-
-
 # YAML
 
 
@@ -433,26 +409,10 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("server:\n  base_path: /.\n", f"3:3: server.base_path: {BASE_PATH}"),
         ('server:\n  base_path: "/a\\n"\n', f"3:3: server.base_path: {BASE_PATH}"),
         ("server:\n  allowed_origins: '*'\n", "3:3: server.allowed_origins: must be a list, not text"),
-        ("dialects: {eventserv: 1}\n", f"2:12: dialects.eventserv: {ON_OFF}, not a number"),
-        ("dialects: {eventserv: {x: 1}}\n", "2:24: dialects.eventserv.x: unknown key; known here: url_base, assets"),
         (
-            "dialects: {eventserv: {assets: none}}\n",
-            "2:24: dialects.eventserv.assets: holds no index.html: name a folder that does, relative to this file",
+            "channels:\n  c:\n    glob: posix\n",
+            "4:5: channels.c.glob: unknown key: remove it, and list POSIX patterns in dialects.eventserv.channels",
         ),
-        (
-            "dialects: {eventserv: {url_base: h}}\n",
-            "2:24: dialects.eventserv.url_base: must be a URL such as https://events.example.com, or empty",
-        ),
-        ("dialects: {psqlisten2websocket: }\n", f"2:12: dialects.psqlisten2websocket.channel: {UNHEARD}"),
-        (
-            "channels: {a: }\ndialects:\n  psqlisten2websocket: {channel: b}\n",
-            f"4:25: dialects.psqlisten2websocket.channel: {UNHEARD}",
-        ),
-        (
-            'channels: {"[": {glob: posix}}\ndialects: {psqlisten2websocket: }\n',
-            '2:12: channels."[": not a glob: a [ without its ]',
-        ),
-        ("channels: {error: {glob: posix}}\n", f"2:12: channels.error: {OWN}"),
         ("server:\n  allowed_origins: ['*.a']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins: ['**']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins: ['null']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
@@ -1018,13 +978,13 @@ def test_the_schema_is_found_in_a_wheel_and_in_a_checkout(tmp_path: Path, monkey
 
 def test_the_example() -> None:
     path = ROOT / "config.yaml.example"
-    found = config.load(path, {"DATABASE_URL": "postgresql://h/d"})
+    found = config.load(path, {"DATABASE_URL": "postgresql://h/d"}, registry.dialects())
     assert found.database == config.Database("postgresql://h/d")
     assert found.server == config.Server()
     assert found.limits == config.Limits()
     assert [function.method for function in found.functions] == ["add", "place_bid"]
     assert found.channels == (config.Channel("people"), config.Channel("room.*"))
-    assert found.dialects == config.Dialects()
+    assert found.dialects == {}
     assert path.read_text().startswith("# yaml-language-server: $schema=schemas/config.schema.json\n")
 
 

@@ -65,17 +65,11 @@ def test_names_that_are_folded_in_part(name: str) -> None:
     assert "has capital letters" in line
 
 
-@pytest.mark.parametrize(
-    "name", ["refunds", "Room.7", "Room-1", "1A", "a b C", "ÉTÉ".lower() + "É", "{Sub}", "[A-Z]: {glob: posix}"]
-)
+@pytest.mark.parametrize("name", ["refunds", "Room.7", "Room-1", "1A", "a b C", "ÉTÉ".lower() + "É", "{Sub}"])
 def test_names_that_are_not_folded(name: str) -> None:
     """PostgreSQL takes some of them in quotes only, and folds ASCII only."""
     entry, _, keys = name.partition(":")
     assert lines(f"{AUTH.replace('Orders', 'orders')}channels: {{'{entry}': {keys}}}\n") == []
-
-
-def test_a_brace_that_stands_alone_in_a_posix_glob() -> None:
-    assert lines("channels: {'{A': {glob: posix}}\n") == []
 
 
 def test_the_control_channel_too() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core.channels import globs, rules
+from pgrpc.core.channels import rules
 from pgrpc.core.identity import claims, identity
 from pgrpc.core.wire import jsontext
 from tests.unit.building import somebody
@@ -108,19 +108,11 @@ def test_a_name_that_is_nothing_else_to_the_client(name: str) -> None:
         assert asked(listed("**").raw, refused) == rules.fault(refused)
 
 
-def test_globs_of_each_dialect() -> None:
-    of = rules.Channels(
-        [rules.Entry("a?[b]"), rules.Entry("c?", glob="posix"), rules.Entry("d*"), rules.Entry("e", glob="posix")]
-    )
-    assert of.globs == {"c?", "d*"}
-    assert [name for name in ("a?[b]", "c1", "d", "e") if asked(of, name)] == []
-    assert [name for name in ("axb", "c?x", "c") if asked(of, name) != "not listed"] == []
-    with pytest.raises(globs.Malformed):
-        listed_posix("[")
-
-
-def listed_posix(*names: str) -> rules.Channels:
-    return rules.Channels(rules.Entry(name, glob="posix") for name in names)
+def test_which_entries_are_globs() -> None:
+    of = listed("a?[b]", "c*")
+    assert of.globs == {"c*"}
+    assert [name for name in ("a?[b]", "c1") if asked(of, name)] == []
+    assert asked(of, "axb") == "not listed"
 
 
 # Claims in names
@@ -212,12 +204,6 @@ def test_entries_with_claims_count_in_the_order_of_the_file_after_exact_names() 
     assert rule_name(of, "user.b", somebody(sub="b")) == "user.b"
 
 
-def test_braces_are_letters_in_the_other_dialect() -> None:
-    of = listed_posix("user.{sub}", "x{*}")
-    assert rule_name(of, "user.{sub}") == "user.{sub}"
-    assert rule_name(of, "x{1}") == "x{*}"
-
-
 @pytest.mark.parametrize("entry", ["user.{", "user.}", "{}", "{a..b}", "{a}}", "{{a}", "{{{", "{.a}"])
 def test_braces_that_are_wrong(entry: str) -> None:
     with pytest.raises(claims.Malformed):
@@ -272,5 +258,6 @@ def test_payload(how: rules.Payload, as_it_is: list[str], as_text: list[str]) ->
 
 def test_reserved_names() -> None:
     of = rules.Channels([rules.Entry("**")], ["control"])
+    assert of.raw.reserved == {"control"}
     assert asked(of.raw, "control") == "this name is reserved"
     assert asked(of, "controls") is None
