@@ -82,7 +82,7 @@ class TestPage:
         groups = "|".join(path.name for path in sorted((PROJECT / "pgrpc").iterdir()) if path.is_dir())
         named = re.findall(rf"`(?:pgrpc/)?((?:{groups})/[a-z_0-9/]+)(?:\.py)?`", _prose(page))
         paths = {name: PROJECT / "pgrpc" / name for name in named}
-        assert [name for name, path in paths.items() if not path.is_dir() and not path.with_suffix(".py").is_file()] == []
+        assert [name for name, at in paths.items() if not at.is_dir() and not at.with_suffix(".py").is_file()] == []
 
 
 NOT_YET = {"init", "docs"}
