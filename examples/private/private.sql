@@ -190,7 +190,7 @@ as $$
     select name from mail.people where name <> mail.me() order by name
 $$;
 
-comment on function api.people() is 'The people to whom the user can write.';
+comment on function api.people() is 'The people that the user can write to.';
 
 /* No condition: row security shows each caller only his own letters. */
 create function api.letters() returns setof mail.letters
