@@ -3,12 +3,12 @@
 --   psql "$DATABASE_URL" --single-transaction --set ON_ERROR_STOP=1 --file examples/demo.sql
 --
 -- Load it into an empty database, as the owner of that database: no superuser and no extension is needed. Loading it
--- again changes nothing. demo.yaml beside this file lists what of it a browser may call and hear.
+-- again changes nothing. demo.yaml next to this file lists what a browser may call and subscribe to.
 --
 -- Two ideas carry everything here:
 --
---   a trigger tells the world what changed:   perform pg_notify('channel', 'payload');
---   a function is what the world may ask:     create function add(a integer, b integer) ...
+--   a trigger reports what changed:     perform pg_notify('channel', 'payload');
+--   a function is what clients call:    create function add(a integer, b integer) ...
 --
 -- A notification goes out when its transaction commits, and not at all when it rolls back. Two equal ones (same
 -- channel, same payload) of one transaction arrive once.
@@ -30,8 +30,8 @@ comment on function add(integer, integer) is 'The sum of two integers.';
 -- Notifications that never stop a write -------------------------------------------------------------------------------
 
 -- PostgreSQL refuses a payload of 8000 bytes or more with an error, and an error in a trigger undoes the write that
--- fired it. So a message that is too big travels as a reference: who is interested reads the row by its key.
--- Bytes count, not characters: 4000 accented letters are 8000 bytes.
+-- fired it. So a message that is too big is sent as a reference, and clients read the row by its key.
+-- The limit counts bytes, not characters: 4000 accented letters have 8000 bytes.
 create or replace function notify_json(channel text, message jsonb, reference jsonb) returns void
     language plpgsql
     set search_path = public, pg_temp
@@ -44,14 +44,14 @@ begin
         payload := (reference || '{"truncated": true}')::text;
     end if;
     if octet_length(payload) > biggest then
-        payload := '{"truncated": true}';  -- the key itself is huge
+        payload := '{"truncated": true}';  -- the key itself is too large
     end if;
     perform pg_notify(channel, payload);
 end
 $$;
 
 comment on function notify_json(text, jsonb, jsonb)
-    is 'Sends a message on a channel; where it is too big for NOTIFY, the reference and "truncated": true.';
+    is 'Sends a message on a channel; if it is too big for NOTIFY, the reference and "truncated": true.';
 
 
 -- People: one table, two channels -------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ declare
     action constant jsonb := jsonb_build_object('dml_action', tg_op);
 begin
     perform notify_json(tg_argv[0], to_jsonb(new) || action, jsonb_build_object('pk', new.pk) || action);
-    return null;  -- nobody reads what an AFTER trigger returns
+    return null;  -- the return value of an AFTER trigger is ignored
 end
 $$;
 
@@ -86,7 +86,7 @@ create or replace trigger people_notify
     for each row
     execute function notify_person('people');
 
--- A filter costs least in WHEN: for everyone else the function is not even called.
+-- A filter is cheapest in WHEN: PostgreSQL does not call the function for other rows.
 create or replace trigger people_notify_tall
     after insert or update on people
     for each row when (new.height >= 2.0)
@@ -112,7 +112,7 @@ as $$
     select * from people order by pk
 $$;
 
-comment on function list_people() is 'Everybody, in the order in which they came.';
+comment on function list_people() is 'All people, in the order in which they were added.';
 
 -- What a page calls on a table that grows: a filter whose parts may be left out, and a bound.
 create or replace function search_people(
@@ -220,10 +220,10 @@ begin
 end
 $$;
 
-comment on function delete_task(bigint) is 'Deletes a task; false where there was none.';
+comment on function delete_task(bigint) is 'Deletes a task; false if there was none.';
 
 
--- An audit log that tells that it has grown ---------------------------------------------------------------------------
+-- An audit log that notifies of new entries ---------------------------------------------------------------------------
 
 create table if not exists audit_log (
     id         bigint generated always as identity primary key,
@@ -238,7 +238,7 @@ create table if not exists audit_log (
 
 -- For any table: its arguments are the columns of its key.
 --
--- The whole rows stay in the log and only {"id", "table", "operation", "key"} travels: the channel says that there is
+-- The whole rows stay in the log, and only {"id", "table", "operation", "key"} is sent: the event says that there is
 -- something to read, and list_changes (below) reads it for those who may.
 --
 -- SECURITY DEFINER: who may change a row writes to the log, without being allowed to write anything else into it.
@@ -278,7 +278,7 @@ begin
 end
 $$;
 
-comment on function record_change() is 'Trigger: logs a change and sends where it is on channel record_changes.';
+comment on function record_change() is 'Trigger: logs a change and sends its number on channel record_changes.';
 
 create or replace trigger people_record_change
     after insert or update or delete on people
@@ -290,7 +290,7 @@ create or replace trigger tasks_record_change
     for each row
     execute function record_change('id');
 
--- Also what a page calls after it was away: from the last id that it knows.
+-- A page that was disconnected calls this too, with the last id that it knows.
 create or replace function list_changes(after_id bigint default 0, max_rows integer default 100)
     returns setof audit_log
     language sql stable
@@ -307,7 +307,7 @@ comment on function list_changes(bigint, integer) is 'The audit log after an id,
 
 -- A chat: rooms are channels, and nothing is stored -------------------------------------------------------------------
 
--- To speak is all that this function does, so here an error is the right answer to what cannot be sent.
+-- This function only sends, so an error is the right answer if the message cannot be sent.
 create or replace function say(room text, message text) returns void
     language plpgsql
     set search_path = public, pg_temp
@@ -328,7 +328,7 @@ begin
 end
 $$;
 
-comment on function say(text, text) is 'Says something to everybody who listens to room.<room>.';
+comment on function say(text, text) is 'Sends a message to everybody who is subscribed to room.<room>.';
 
 
 -- Two to try things out -----------------------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ begin
 end
 $$;
 
-comment on function sleep(double precision) is 'Does nothing for some seconds: to see timeouts and cancelling.';
+comment on function sleep(double precision) is 'Does nothing for some seconds: to try timeouts and cancelling.';
 
 create or replace function raise_error(sqlstate text, message text default 'This is what you asked for')
     returns void
@@ -363,10 +363,10 @@ begin
 end
 $$;
 
-comment on function raise_error(text, text) is 'Fails with the SQLSTATE given: to see what an error looks like.';
+comment on function raise_error(text, text) is 'Fails with the given SQLSTATE: to see what an error looks like.';
 
 
--- Somebody to begin with ----------------------------------------------------------------------------------------------
+-- Sample data ---------------------------------------------------------------------------------------------------------
 
 insert into people (name, age, height)
 select * from (values ('Ada', 36, 1.65), ('Linus', 54, 1.77), ('Grace', 85, 1.68), ('Robert', 22, 2.72))

@@ -1,12 +1,12 @@
--- A live auction. A bid is a call, checked where it cannot be cheated: in the database, with the item's row locked. What
--- was bid is told to every page by a trigger.
+-- A live auction. A bid is a call, checked where it cannot be forged: in the database, with the item's row locked. A
+-- trigger notifies every page of it.
 
 create table items (
     id        integer generated always as identity primary key,
     title     text not null,
     about     text not null,
     start     numeric(9, 2) not null check (start > 0),      -- the first bid is at least this, in euros
-    step      numeric(9, 2) not null check (step > 0),       -- and each later one so much more than the last
+    step      numeric(9, 2) not null check (step > 0),       -- and each later one is higher by at least this
     lasts     interval not null default '15 minutes',
     opened_at timestamptz not null default now(),
     ends_at   timestamptz not null
@@ -30,7 +30,7 @@ create type lot as (
     title     text,
     about     text,
     start     numeric,
-    least     numeric,      -- the smallest bid that is taken now
+    least     numeric,      -- the smallest bid accepted now
     opened_at timestamptz,
     ends_at   timestamptz,
     now       timestamptz,  -- by the database's clock: a visitor's may be wrong
@@ -55,10 +55,10 @@ as $$
 $$;
 
 
--- What is heard -------------------------------------------------------------------------------------------------------
+-- Notifications -------------------------------------------------------------------------------------------------------
 
--- The number of the item that has changed. A whole lot could pass the 7,999 bytes that NOTIFY takes; so pages read it.
--- Equal notifications of one transaction arrive once, so a bid that also extends the item is told once.
+-- The number of the item that has changed. A whole lot could exceed the 7,999 bytes of a NOTIFY, so pages read it.
+-- Equal notifications of one transaction arrive once, so a bid that also extends the auction sends one event.
 create function tell_item() returns trigger
     language plpgsql
     set search_path = public, pg_temp
@@ -80,7 +80,7 @@ create trigger bids_tell
     execute function tell_item('item');
 
 
--- What can be called --------------------------------------------------------------------------------------------------
+-- Functions for pages -------------------------------------------------------------------------------------------------
 
 create function list_lots() returns setof lot
     language sql stable
@@ -98,12 +98,12 @@ as $$
     select lot(i) from items i where i.id = read_lot.item
 $$;
 
-comment on function read_lot(integer) is 'One item with its bids; null where there is none.';
+comment on function read_lot(integer) is 'One item with its bids; null if there is none.';
 
 -- FOR UPDATE makes the bids on one item wait for each other, so that each sees the one before it. A bid that waited may
 -- come too late: hence clock_timestamp(), where now() would be the time at which the call began.
 --
--- What a bidder can do something about has an SQLSTATE of its own, which reaches the page as error.data.sqlstate.
+-- Each refusal that a bidder can react to has its own SQLSTATE, which reaches the page as error.data.sqlstate.
 create function place_bid(item integer, bidder text, amount numeric) returns bids
     language plpgsql
     set search_path = public, pg_temp
@@ -134,7 +134,7 @@ begin
     insert into bids (item, bidder, amount)
     values (on_sale.id, btrim(place_bid.bidder), place_bid.amount)
     returning * into made;
-    -- Nobody wins by being last to press: after every bid there are ten seconds at least.
+    -- Nobody wins by bidding last: after every bid at least ten seconds remain.
     update items i
     set ends_at = clock_timestamp() + interval '10 seconds'
     where i.id = on_sale.id and i.ends_at < clock_timestamp() + interval '10 seconds';
@@ -160,7 +160,7 @@ begin
 end
 $$;
 
-comment on function open_again(integer) is 'Sells an item once more when its auction is over, without its old bids.';
+comment on function open_again(integer) is 'Starts the auction of a sold item again, without its old bids.';
 
 
 -- Something to look at ------------------------------------------------------------------------------------------------

@@ -1,14 +1,14 @@
--- A chat in rooms: each room is a channel of its own, "chat." and its name.
+-- A chat with rooms: each room has a channel, "chat." and the room's name.
 --
--- Sending is a call (send_message), receiving is a channel: nothing but the database stands between two people.
+-- Sending is a call (send_message), receiving is a channel. No other service is needed.
 
 create table rooms (
     name text primary key
         constraint room_name_is_simple check (name ~ '^[a-z0-9][a-z0-9-]{0,29}$')  -- a channel's name has 63 bytes
 );
 
--- NOTIFY takes payloads of up to 7,999 bytes. What is limited here fits always: a character of JSON is at most six
--- bytes (\u0001), so 1,000 of text and 40 of the author's name are at most 6,240, beside some 150 of the rest.
+-- NOTIFY accepts payloads of up to 7,999 bytes. With these limits a message always fits: a character of JSON has at most
+-- six bytes (\u0001), so 1,000 of text and 40 of the author's name have at most 6,240, and the rest has about 150.
 create table messages (
     id     bigint generated always as identity primary key,
     room   text not null references rooms,
@@ -20,7 +20,7 @@ create table messages (
 create index messages_of_a_room on messages (room, id);
 
 
--- What is heard -------------------------------------------------------------------------------------------------------
+-- Notifications -------------------------------------------------------------------------------------------------------
 
 create function tell_message() returns trigger
     language plpgsql
@@ -53,7 +53,7 @@ create trigger rooms_tell
     execute function tell_room();
 
 
--- What can be called --------------------------------------------------------------------------------------------------
+-- Functions for pages -------------------------------------------------------------------------------------------------
 
 create function list_rooms() returns setof text
     language sql stable
@@ -71,7 +71,7 @@ as $$
     insert into rooms (name) values (open_room.name) on conflict do nothing
 $$;
 
-comment on function open_room(text) is 'Makes a room, where there is none of that name.';
+comment on function open_room(text) is 'Creates a room, unless one of that name exists.';
 
 create function send_message(room text, author text, text text) returns messages
     language plpgsql
@@ -89,7 +89,7 @@ exception when foreign_key_violation then
 end
 $$;
 
-comment on function send_message(text, text, text) is 'Says something in a room; whoever hears the room hears it.';
+comment on function send_message(text, text, text) is 'Sends a message to everybody who is subscribed to the room.';
 
 create function latest_messages(room text, max_rows integer default 100) returns setof messages
     language sql stable
@@ -104,7 +104,7 @@ as $$
     order by id
 $$;
 
-comment on function latest_messages(text, integer) is 'The last messages of a room, the newest at the end.';
+comment on function latest_messages(text, integer) is 'The latest messages of a room, the newest last.';
 
 
 -- Something to look at ------------------------------------------------------------------------------------------------
@@ -114,9 +114,9 @@ insert into rooms (name) values ('lobby'), ('postgresql'), ('garden');
 insert into messages (room, author, text, sent) values
     ('lobby', 'Ada', 'Good morning! Is anybody here?', now() - interval '9 minutes'),
     ('lobby', 'Linus', 'Just me, and the coffee machine.', now() - interval '8 minutes'),
-    ('lobby', 'Ada', 'Then open this page in a second window. Whatever one of them says, the other hears.',
+    ('lobby', 'Ada', 'Then open this page in a second window: each shows what the other sends.',
         now() - interval '7 minutes'),
     ('postgresql', 'Grace', 'A room is a channel: chat.postgresql is this one.', now() - interval '5 minutes'),
-    ('postgresql', 'Edgar', 'So a message is an INSERT, and a trigger tells the others?', now() - interval '4 minutes'),
-    ('postgresql', 'Grace', 'Yes. Whoever wrote the row, by this page or by psql.', now() - interval '3 minutes'),
+    ('postgresql', 'Edgar', 'So a message is an INSERT, and a trigger notifies the others?', now() - interval '4 minutes'),
+    ('postgresql', 'Grace', 'Yes. It does not matter whether this page or psql wrote the row.', now() - interval '3 minutes'),
     ('garden', 'Rosalind', 'The first snowdrops are out.', now() - interval '2 minutes');

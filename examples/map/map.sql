@@ -1,4 +1,4 @@
--- A map of vehicles: one row each. Who moves one updates its row, and a trigger tells every page where it is now.
+-- A map of vehicles, one row each. Moving a vehicle updates its row, and a trigger sends its new place to every page.
 
 create type direction as enum ('north', 'east', 'south', 'west');
 
@@ -12,7 +12,7 @@ create table vehicles (
 );
 
 
--- What is heard -------------------------------------------------------------------------------------------------------
+-- Notifications -------------------------------------------------------------------------------------------------------
 
 create function tell_vehicle() returns trigger
     language plpgsql
@@ -24,14 +24,14 @@ begin
 end
 $$;
 
--- An update that changes nothing is no news.
+-- An update that changes nothing sends no notification.
 create trigger vehicles_tell
     after update on vehicles
     for each row when (old is distinct from new)
     execute function tell_vehicle();
 
 
--- What can be called --------------------------------------------------------------------------------------------------
+-- Functions for pages -------------------------------------------------------------------------------------------------
 
 create function list_vehicles() returns setof vehicles
     language sql stable

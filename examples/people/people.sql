@@ -1,4 +1,4 @@
--- A table that pages keep in step with: whoever changes a row, by a page or by psql, a trigger tells what has changed.
+-- A table that pages follow: a trigger sends every change of a row, whether a page or psql made it.
 
 create table people (
     id     integer generated always as identity primary key,
@@ -8,13 +8,13 @@ create table people (
 );
 
 
--- What is heard -------------------------------------------------------------------------------------------------------
+-- Notifications -------------------------------------------------------------------------------------------------------
 
--- {"table": "people", "type": "UPDATE", "row": {...}}: the row as it is now, or as it was where it is deleted, because
--- a DELETE has no new row. It serves any table; the channel is the trigger's argument.
+-- {"table": "people", "type": "UPDATE", "row": {...}}: the new row, or the old one for a DELETE, which has no new row.
+-- It works for any table; the channel is the trigger's argument.
 --
--- A row of this table is at most some 700 bytes of JSON. NOTIFY takes up to 7,999; where rows may be longer, send their
--- key alone and let the pages read the row.
+-- A row of this table has at most about 700 bytes of JSON. NOTIFY accepts up to 7,999; if rows can be longer, send only
+-- their key and let the pages read the row.
 create function tell_change() returns trigger
     language plpgsql
     set search_path = public, pg_temp
@@ -35,14 +35,14 @@ create trigger people_tell
     for each row
     execute function tell_change('people');
 
--- The condition is in WHEN: for everybody else the function is not even called.
+-- The condition is in WHEN: PostgreSQL does not call the function for other rows.
 create trigger people_tell_tall
     after insert or update of height on people
     for each row when (new.height >= 2.0)
     execute function tell_change('tall_people');
 
 
--- What can be called --------------------------------------------------------------------------------------------------
+-- Functions for pages -------------------------------------------------------------------------------------------------
 
 create function list_people() returns setof people
     language sql stable
@@ -51,7 +51,7 @@ as $$
     select * from people order by id
 $$;
 
-comment on function list_people() is 'Everybody, in the order in which they came.';
+comment on function list_people() is 'All people, in the order in which they were added.';
 
 create function tall_people() returns setof people
     language sql stable
@@ -60,7 +60,7 @@ as $$
     select * from people where height >= 2.0 order by id
 $$;
 
-comment on function tall_people() is 'Everybody of 2 m and more.';
+comment on function tall_people() is 'All people of 2 m and more.';
 
 -- Where a parameter has the name of a column, the function's name before it says which one is meant.
 create function add_person(name text, born integer default null, height numeric default null) returns people
@@ -72,7 +72,7 @@ as $$
     returning *
 $$;
 
-comment on function add_person(text, integer, numeric) is 'Adds somebody (height in metres) and returns the row.';
+comment on function add_person(text, integer, numeric) is 'Adds a person (height in metres) and returns the row.';
 
 create function remove_person(id integer) returns boolean
     language plpgsql
@@ -84,7 +84,7 @@ begin
 end
 $$;
 
-comment on function remove_person(integer) is 'Removes somebody; false where there was nobody.';
+comment on function remove_person(integer) is 'Removes a person; false if there was none.';
 
 
 -- Something to look at ------------------------------------------------------------------------------------------------

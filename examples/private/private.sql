@@ -1,6 +1,6 @@
 -- Letters that only their sender and their recipient see. Loaded as private_owner, with the roles of roles.sql.
 --
--- Three schemas: `api` is what can be called, `mail` holds the letters, `auth` what nobody but its owner may look at.
+-- Three schemas: `api` has the functions that can be called, `mail` the letters, `auth` what only its owner may read.
 
 \getenv secret JWT_SECRET
 \if :{?secret}
@@ -9,7 +9,7 @@
     \quit
 \endif
 
--- PostgreSQL lets everybody execute a new function. Not here: each is granted below.
+-- PostgreSQL lets everybody execute a new function. This revokes that; each function is granted below.
 alter default privileges revoke execute on functions from public;
 
 create schema api;
@@ -19,7 +19,7 @@ grant usage on schema api to private_anon, private_user;
 grant usage on schema mail to private_user;
 
 
--- Who there is --------------------------------------------------------------------------------------------------------
+-- People --------------------------------------------------------------------------------------------------------------
 
 create table mail.people (
     name text primary key
@@ -109,7 +109,7 @@ $$;
 grant execute on function mail.me() to private_user;
 
 
--- What is private -----------------------------------------------------------------------------------------------------
+-- Letters -------------------------------------------------------------------------------------------------------------
 
 create table mail.letters (
     id        bigint generated always as identity primary key,
@@ -131,7 +131,7 @@ create policy send_mine on mail.letters for insert to private_user
     with check (sender = mail.me());
 
 grant select on mail.people, mail.letters to private_user;
-grant insert (recipient, text) on mail.letters to private_user;  -- the sender is who one is
+grant insert (recipient, text) on mail.letters to private_user;  -- the sender is always the caller
 
 create function mail.tell() returns trigger
     language plpgsql
@@ -154,9 +154,9 @@ insert into mail.letters (sender, recipient, text, sent) values
     ('eve', 'bob', 'Bob, is it true that you write to Ann?', now() - interval '1 hour');
 
 
--- What can be called --------------------------------------------------------------------------------------------------
+-- Functions for pages -------------------------------------------------------------------------------------------------
 
-/* `security definer`: with its owner's rights, for who calls it may not read passwords. So its search_path is fixed. */
+/* `security definer`: it runs with its owner's rights, because callers may not read passwords. So its search_path is fixed. */
 create function api.login(name text, password text) returns text
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
@@ -165,7 +165,7 @@ declare
     known auth.passwords;
 begin
     select * into known from auth.passwords p where p.name = login.name;
-    -- Also where there is no such name: how long it takes must not tell.
+    -- Also for an unknown name: the time that it takes must not reveal which names exist.
     if auth.hash(password, coalesce(known.salt, '')) is distinct from known.hash then
         raise exception 'The name or the password is wrong.' using errcode = 'invalid_password';
     end if;
@@ -173,7 +173,7 @@ begin
 end
 $$;
 
-comment on function api.login(text, text) is 'A token for who knows the password.';
+comment on function api.login(text, text) is 'Returns a token if name and password are right.';
 
 create function api.renew() returns text
     language sql security definer
@@ -182,7 +182,7 @@ as $$
     select auth.token(mail.me())
 $$;
 
-comment on function api.renew() is 'A new token for who is signed in.';
+comment on function api.renew() is 'Returns a new token for the signed-in user.';
 
 create function api.people() returns setof text
     language sql stable
@@ -190,9 +190,9 @@ as $$
     select name from mail.people where name <> mail.me() order by name
 $$;
 
-comment on function api.people() is 'Whom one can write to.';
+comment on function api.people() is 'The people that the user can write to.';
 
-/* No condition: row security shows to each caller what is his. */
+/* No condition: row security shows each caller only his own letters. */
 create function api.letters() returns setof mail.letters
     language sql stable
 as $$

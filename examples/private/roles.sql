@@ -1,10 +1,10 @@
--- The roles of the example, which a superuser makes once: roles belong to the whole server, not to a database.
+-- The roles of the example, which a superuser creates once: roles belong to the whole server, not to a database.
 --
--- private_owner  owns all that private.sql makes, and nobody logs in as it
--- private_anon   whoever has not signed in
--- private_user   whoever has
+-- private_owner  owns everything that private.sql creates; nobody logs in as it
+-- private_anon   users who have not signed in
+-- private_user   users who have
 --
--- The server logs in as a fourth one, :login, which owns nothing and may only become one of the latter two.
+-- The server logs in as a fourth one, :login, which owns nothing and may only switch to one of the latter two.
 
 select format('create role %I nologin', name)
 from unnest(array['private_owner', 'private_anon', 'private_user']) as name

@@ -80,11 +80,11 @@ async def test_chat(chromium: Browser, data: Path) -> None:
             await expect(message(ada, "<img src=x onerror=")).to_be_visible()
             await expect(ada.locator("img")).to_have_count(0)
 
-            # A new room appears in every window; what is said in it is heard only there.
+            # A new room appears in every window; what is said in it arrives only there.
             await ada.get_by_role("textbox", name="Name of a new room").fill("Tea & Cake")
             await ada.get_by_role("button", name="Open the room").click()
             await ben.get_by_role("link", name="tea-cake").click()
-            await expect(ben.get_by_text("Nobody has said anything here yet.")).to_be_visible()
+            await expect(ben.get_by_text("No messages yet.")).to_be_visible()
             await expect(ada.get_by_role("log", name="Messages in tea-cake")).to_be_visible()
             await ada.get_by_role("link", name="lobby").click()
             await expect(message(ada, "Is anybody there?")).to_be_visible()
@@ -94,6 +94,14 @@ async def test_chat(chromium: Browser, data: Path) -> None:
             await say(ada, "Milk first")
             await expect(message(ben, "Milk first")).to_be_visible()
             await expect(message(ben, "Only in the lobby")).to_have_count(0)
+
+            # A name that is none is refused with a hint for people, not with a pattern.
+            await ada.get_by_role("textbox", name="Name of a new room").fill("!!!")
+            await ada.get_by_role("button", name="Open the room").click()
+            await expect(ada.get_by_role("alert")).to_have_text(
+                re.compile("^A room name needs 1 to 30 letters and digits")
+            )
+            await expect(ada.get_by_role("alert")).to_have_attribute("title", re.compile("^Invalid params: /name: "))
 
             # The longest message there can be fits a notification, whoever wrote it.
             longest = "repeat(chr(1), 40), repeat(chr(1), 1000)"
@@ -107,7 +115,7 @@ async def test_chat_comes_back_after_the_server_restarts(chromium: Browser, data
         with demos.running(data, "chat") as demo:
             await page.goto(demo.url)
             await expect(message(page, "Good morning!")).to_be_visible()
-        await expect(page.get_by_role("status")).to_contain_text("trying again")
+        await expect(page.get_by_role("status")).to_contain_text("retrying")
         await say(page, "Typed while away")
         await expect(page.get_by_role("alert")).to_have_text("Not connected: try again.")
         with embedded.Server(data / "postgresql") as postgres:  # without the web server
@@ -143,6 +151,18 @@ async def test_map(chromium: Browser, data: Path) -> None:
             for page in (one, other):
                 await expect_at(page, 2, 5, 3)
 
+            # As the hint says: in the list of vehicles the arrow keys choose, after Tab they drive.
+            await expect(other.get_by_text("press Tab to leave the list")).to_be_visible()
+            await other.get_by_role("radio", name="Bus").focus()
+            await other.keyboard.press("ArrowUp")
+            await expect(other.get_by_role("radio", name="Taxi")).to_be_checked()
+            await other.keyboard.press("ArrowDown")
+            await expect(other.get_by_role("radio", name="Bus")).to_be_checked()
+            await other.keyboard.press("Tab")
+            await other.keyboard.press("ArrowDown")
+            for page in (one, other):
+                await expect_at(page, 2, 5, 4)
+
             demo.psql("update vehicles set x = 0, y = 0 where name = 'Taxi'")
             for page in (one, other):
                 await expect_at(page, 1, 0, 0)
@@ -166,7 +186,7 @@ def person(page: Page, name: str) -> Locator:
 async def test_people(chromium: Browser, data: Path) -> None:
     with demos.running(data, "people") as demo:
         async with two_windows(chromium, demo.url) as (one, other):
-            tall = other.get_by_role("log", name="Heard of the tall")
+            tall = other.get_by_role("log", name="Tall people")
             await expect(tall.get_by_role("listitem")).to_have_count(2)
 
             demo.psql("update people set height = 2.05 where name = 'Ada'")
@@ -183,7 +203,7 @@ async def test_people(chromium: Browser, data: Path) -> None:
             await expect(tall.get_by_role("listitem").first).to_have_text("Zoe is new: 2.01 m")
             await expect(tall).not_to_contain_text("Grace")
 
-            # What one page does the other hears.
+            # A change by one page arrives in the other.
             await one.get_by_role("textbox", name="Name").fill("Yaa")
             await one.get_by_role("textbox", name="Height").fill("9.5")
             await one.get_by_role("button", name="Add").click()
@@ -195,7 +215,7 @@ async def test_people(chromium: Browser, data: Path) -> None:
             await expect(person(one, "Yaa")).to_have_count(0)
 
 
-async def test_a_page_that_reads_slowly_or_hears_of_a_gap_is_not_left_behind(chromium: Browser, data: Path) -> None:
+async def test_a_page_that_reads_slowly_or_receives_a_gap_is_not_left_behind(chromium: Browser, data: Path) -> None:
     held: asyncio.Queue[str | bytes] = asyncio.Queue()
     sockets: list[WebSocketRoute] = []
     asked: list[int] = []
@@ -224,12 +244,14 @@ async def test_a_page_that_reads_slowly_or_hears_of_a_gap_is_not_left_behind(chr
         demo.psql("insert into people (name, height) values ('Ida', 1.50)")
         async with browser.window(chromium) as page:
             await page.route_web_socket(re.compile("/rpc$"), opened)
-            heard = page.get_by_role("log", name="Heard of the tall").get_by_role("listitem")
+            tall = page.get_by_role("log", name="Tall people").get_by_role("listitem")
             await page.goto(demo.url)
-            await expect(heard.first).to_be_visible()
+            await expect(tall.first).to_be_visible()
             late = await asyncio.wait_for(held.get(), browser.PATIENCE / 1000)
             demo.psql("update people set height = 2.22 where name = 'Ida'")
-            await expect(heard.first).to_contain_text("Ida was measured")  # so it was told of the row as well
+            await expect(tall.first).to_contain_text(
+                "Ida was measured"
+            )  # so the page has received the row's event as well
             sockets[0].send(late)  # where she has 1.50 m
             await expect(person(page, "Ida")).to_contain_text("2.22 m")
 
@@ -275,7 +297,7 @@ async def test_auction(chromium: Browser, data: Path) -> None:
             await expect(lot(other, telescope).get_by_role("textbox", name="Your bid")).to_have_value("155.5")
 
             # What the database refuses is said in words.
-            await expect(await bid(one, telescope, "200")).to_contain_text("Yours is the highest bid already")
+            await expect(await bid(one, telescope, "200")).to_contain_text("Your bid is already the highest")
             await expect(await bid(other, telescope, "151")).to_contain_text("Bid €155.50 or more")
             await expect(await bid(other, telescope, "160")).to_have_text("You bid €160.")
             await expect(lot(one, telescope)).to_contain_text("by Two")
@@ -285,8 +307,8 @@ async def test_auction(chromium: Browser, data: Path) -> None:
             for page in (one, other):
                 await expect(lot(page, telescope).get_by_role("timer")).to_have_text("Sold")
                 await expect(lot(page, telescope).get_by_role("button", name="Bid")).to_be_hidden()
-            await lot(one, telescope).get_by_role("button", name="Sell it once more").click()
-            await expect(lot(other, telescope)).to_contain_text("to begin with")
+            await lot(one, telescope).get_by_role("button", name="Start again").click()
+            await expect(lot(other, telescope)).to_contain_text("starting price")
             await expect(lot(other, telescope).get_by_role("timer")).to_have_text(re.compile(r"^1[45]:\d\d$"))
 
             # A bid at the last moment leaves the others ten seconds.
@@ -391,7 +413,7 @@ async def test_a_sign_in_is_renewed_or_ends(chromium: Browser, data: Path) -> No
                 await page.reload()
                 await expect(page.get_by_text("Signed in as")).to_contain_text("ann")
 
-            await expect(left.get_by_role("alert")).to_have_text("Your time is up: sign in again.")
+            await expect(left.get_by_role("alert")).to_have_text("Your session has expired: sign in again.")
             await expect(left.get_by_role("button", name="Sign in")).to_be_visible()
             await expect(letters(left)).to_have_count(0)
             assert time.time() > end

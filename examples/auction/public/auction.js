@@ -1,12 +1,12 @@
 // The page: a card for each item, with its price, a chart of the bids, and a countdown by the database's clock.
 //
-// The channel tells which item has changed, and the page reads that one. Whether a bid is taken the database decides;
-// what it says when it is not has an SQLSTATE, which is put into kinder words here.
+// An event says which item has changed, and the page reads that item. The database decides whether a bid is accepted;
+// the SQLSTATE of a refusal is turned into a friendly message here.
 
 import { connect } from './pgrpc.js';
 
 const $ = (id) => document.getElementById(id);
-const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, trying again …' };
+const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, retrying …' };
 const euros = new Intl.NumberFormat('en', { style: 'currency', currency: 'EUR', trailingZeroDisplay: 'stripIfInteger' });
 const clock = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit' });
 
@@ -17,7 +17,7 @@ const database = connect({
   },
 });
 
-// Who bids? -----------------------------------------------------------------------------------------------------------
+// Bidder --------------------------------------------------------------------------------------------------------------
 
 const pick = (words) => words[Math.floor(Math.random() * words.length)];
 const bidder = $('bidder');
@@ -63,7 +63,7 @@ function show(data) {
   card.querySelector('h2').textContent = data.title;
   card.querySelector('.about').textContent = data.about;
   card.querySelector('.price').textContent = euros.format(highest?.amount ?? data.start);
-  card.querySelector('.leader').textContent = highest ? (isMine ? 'by you' : `by ${highest.bidder}`) : 'to begin with';
+  card.querySelector('.leader').textContent = highest ? (isMine ? 'by you' : `by ${highest.bidder}`) : 'starting price';
   card.classList.toggle('mine', isMine);
   const input = card.querySelector('input');
   if (document.activeElement !== input || input.value === '' || number(input.value) < data.least) {
@@ -94,15 +94,15 @@ function addCard({ id, title }) {
 const number = (text) => Number(text.replace(',', '.'));
 
 const KINDLY = {
-  AU002: () => 'Too late: it is sold.',
-  AU003: (lot) => `Somebody is ahead of you. Bid ${euros.format(lot.data.least)} or more.`,
-  AU004: () => 'Yours is the highest bid already. Wait for the others.',
+  AU002: () => 'Too late: the item is sold.',
+  AU003: (lot) => `There is a higher bid. Bid ${euros.format(lot.data.least)} or more.`,
+  AU004: () => 'Your bid is already the highest. Wait for other bids.',
 };
 
 function bid(item, card) {
   return attempt(card, async () => {
     const amount = number(card.querySelector('input').value);
-    await database.call('place_bid', { item, bidder: bidder.value, amount }); // the new price is heard, as by all others
+    await database.call('place_bid', { item, bidder: bidder.value, amount }); // the new price arrives as an event, as in all other windows
     say(card, `You bid ${euros.format(amount)}.`, 'good');
   });
 }

@@ -1,21 +1,21 @@
-// A client of pgrpc in one file: copy it beside your page.
+// A pgrpc client in one file: copy it next to your page.
 //
 //   import { connect } from './pgrpc.js';
 //
 //   const database = connect({ onState: (state) => { ... } });   // 'connecting', 'open' or 'lost'
 //   const sum = await database.call('add', { a: 1, b: 2 });      // an Error has code and data besides its message
 //   const stop = database.follow('people', {
-//     read: () => database.call('list_people'),                  // all there is
-//     show: (people) => { ... },                                 // what was read
-//     event: (person) => { ... },                                // what has changed since
+//     read: () => database.call('list_people'),                  // reads the current state
+//     show: (people) => { ... },                                 // shows what was read
+//     event: (person) => { ... },                                // shows one later change
 //   });
 //
-// Where the server asks for tokens, connect({ token }) is a function that returns the one to come with, or null.
-// onNotice(method, params) is told what else the server says, such as rpc.expiring and rpc.ended.
+// If the server requires tokens, pass a function: connect({ token }) calls it for the token to send, or null.
+// onNotice(method, params) receives other notifications of the server, such as rpc.expiring and rpc.ended.
 //
-// A lost connection comes back after a delay that grows, with some chance in it: the pages of a server that restarts do
-// not all return at one moment. A new connection hears nothing, so each channel is asked for and read again; the same
-// where the server says that events may have been lost (rpc.gap).
+// After a lost connection the client reconnects, with a delay that grows and has a random part, so that the pages of a
+// restarted server do not all return at once. A new connection has no subscriptions, so the client subscribes to each
+// channel and reads it again. It does the same when the server reports that events may have been lost (rpc.gap).
 
 const FIRST_DELAY = 500; // milliseconds
 const LAST_DELAY = 30_000;
@@ -29,13 +29,13 @@ export function connect({
   const channels = new Map(); // name -> {read, show, event, turn, held}
   let socket;
   let lastId = 0;
-  let tries = 0; // since the server last answered
+  let tries = 0; // since the last reply of the server
 
   function open() {
     const url = new URL(address);
     url.protocol = url.protocol.replace('http', 'ws');
     onState('connecting');
-    const bearer = token(); // a browser can send no header with a WebSocket, but a subprotocol
+    const bearer = token(); // browsers cannot set headers on a WebSocket, but a subprotocol
     socket = new WebSocket(url, bearer === null ? [] : ['pgrpc', `bearer.${bearer}`]);
     socket.onopen = () => {
       onState('open');
@@ -43,7 +43,7 @@ export function connect({
     };
     socket.onmessage = ({ data }) => receive(JSON.parse(data));
     socket.onclose = () => {
-      for (const { reject } of waiting.values()) reject(new Error('The connection was lost: try again.'));
+      for (const { reject } of waiting.values()) reject(new Error('Connection lost: try again.'));
       waiting.clear();
       onState('lost');
       setTimeout(open, delay(tries));
@@ -82,13 +82,13 @@ export function connect({
   }
 
   /**
-   * Subscribe, then read: the other way round, what changes in between would be missed. What is heard while reading is
-   * held until what was read is shown, which could otherwise take it back.
+   * Subscribe, then read: in the other order, changes in between would be lost. Events that arrive while reading are held
+   * until what was read is shown, which could otherwise undo them.
    */
   async function subscribe(name) {
     const channel = channels.get(name);
     const mine = socket;
-    const turn = {}; // whoever begins after us takes over
+    const turn = {}; // a later subscribe takes over
     channel.turn = turn;
     channel.held = [];
     for (let failed = 0; channel.turn === turn && socket === mine && mine.readyState === WebSocket.OPEN; failed += 1) {
@@ -110,7 +110,7 @@ export function connect({
     }
   }
 
-  /** What to do with a channel from now on; call what it returns to stop. */
+  /** Follow a channel; returns a function that stops it. */
   function follow(name, { read, show, event }) {
     const channel = { read, show, event, turn: null, held: null };
     channels.set(name, channel);
@@ -119,11 +119,11 @@ export function connect({
       channel.turn = null;
       if (channels.get(name) !== channel) return;
       channels.delete(name);
-      call('rpc.off', [name]).catch(() => {}); // a lost connection hears nothing anyway
+      call('rpc.off', [name]).catch(() => {}); // a lost connection has no subscriptions anyway
     };
   }
 
-  /** Come back at once, with the token of now. */
+  /** Reconnect immediately, with the current token. */
   function reconnect() {
     tries = 0;
     socket.close();

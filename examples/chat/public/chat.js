@@ -1,11 +1,11 @@
-// The page: rooms on the left, the messages of one of them, and a line to write.
+// The page: rooms on the left, the messages of one room, and a line to write.
 //
-// What people wrote is put in as text (textContent), never as HTML.
+// Messages are inserted as text (textContent), never as HTML.
 
 import { connect } from './pgrpc.js';
 
 const $ = (id) => document.getElementById(id);
-const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, trying again …' };
+const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, retrying …' };
 const KEPT = 500; // messages on the page
 
 const database = connect({
@@ -29,7 +29,7 @@ function hue(name) {
   return sum;
 }
 
-// Who am I? -----------------------------------------------------------------------------------------------------------
+// Author --------------------------------------------------------------------------------------------------------------
 
 const pick = (words) => words[Math.floor(Math.random() * words.length)];
 const author = $('author');
@@ -76,7 +76,7 @@ function mark() {
   }
 }
 
-/** The room is in the address, so that it can be shared and the way back works. */
+/** The room is in the address, so that it can be shared and the Back button works. */
 function enter() {
   const name = decodeURIComponent(location.hash.slice(1)) || 'lobby';
   if (name === room) return;
@@ -92,7 +92,7 @@ function enter() {
     show: (messages) => {
       $('messages').replaceChildren();
       messages.forEach(addMessage);
-      if (messages.length === 0) $('messages').append(element('li', 'empty', 'Nobody has said anything here yet.'));
+      if (messages.length === 0) $('messages').append(element('li', 'empty', 'No messages yet.'));
       toEnd();
     },
     event: (message) => {
@@ -119,7 +119,7 @@ $('new-room').onsubmit = async (event) => {
 const time = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit' });
 
 function addMessage({ id, author: who, text, sent }) {
-  if (document.getElementById(`message-${id}`)) return; // read and heard
+  if (document.getElementById(`message-${id}`)) return; // it was read, and arrived as an event too
   const list = $('messages');
   list.querySelector('.empty')?.remove();
   const item = element('li', who === author.value ? 'mine' : '');
@@ -147,18 +147,24 @@ $('send').onsubmit = async (event) => {
   if (text === '') return;
   await attempt(async () => {
     await database.call('send_message', { room, author: author.value, text });
-    $('text').value = ''; // the message itself is heard, as by all others
+    $('text').value = ''; // the message itself arrives as an event, as in all other windows
   });
 };
 
-/** What is typed stays where it could not be sent. */
+const HINTS = { // for the parameters that people type, when the server refuses them (-32602)
+  '/name': 'A room name needs 1 to 30 letters and digits, with hyphens between them.',
+  '/author': 'Your name needs 1 to 40 characters.',
+  '/text': 'A message needs 1 to 1,000 characters.',
+};
+
+/** Text that could not be sent stays in its field. */
 async function attempt(work) {
   try {
     await work();
-    $('fault').textContent = '';
+    $('fault').textContent = $('fault').title = '';
   } catch (error) {
-    const first = error.data?.[0]?.message; // -32602: which parameter does not fit, and why
-    $('fault').textContent = first ? `${error.message}: ${first}` : error.message;
+    $('fault').textContent = HINTS[error.data?.[0]?.path] ?? error.message;
+    $('fault').title = error.message; // the server's own message
   }
 }
 

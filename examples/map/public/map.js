@@ -1,11 +1,11 @@
 // The page: a town drawn in SVG, vehicles on it, and four arrows that call move().
 //
-// A press moves nothing here: the vehicle moves when the database has told that it did, as in every other window.
+// A click moves nothing by itself: the vehicle moves when the event arrives, as in every other window.
 
 import { connect } from './pgrpc.js';
 
 const $ = (id) => document.getElementById(id);
-const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, trying again …' };
+const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, retrying …' };
 const BLOCK = 84; // from crossing to crossing, in units of the drawing
 const EDGE = 42;
 const COLUMNS = 10;
@@ -147,7 +147,7 @@ function choose(id) {
   allow();
 }
 
-/** No button leads off the map. */
+/** No button leaves the map. */
 function allow() {
   const row = vehicles.get(chosen)?.row;
   if (!row) return;
@@ -174,7 +174,7 @@ for (const button of document.querySelectorAll('[data-direction]')) {
 const KEYS = { ArrowUp: 'north', ArrowRight: 'east', ArrowDown: 'south', ArrowLeft: 'west' };
 addEventListener('keydown', (event) => {
   if (!(event.key in KEYS) || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.target.type === 'radio') return; // there the arrows choose
+  if (event.target.type === 'radio') return; // there the arrow keys choose another vehicle
   event.preventDefault();
   drive(KEYS[event.key]);
 });

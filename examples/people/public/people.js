@@ -1,13 +1,13 @@
-// The page: a table read once, and kept in step by what the trigger tells.
+// The page: a table that is read once, and updated by the trigger's events.
 //
-// A row is kept by its key, so that one which comes twice, read and heard, changes nothing. What a button here changes
-// is not drawn here: it is heard, as a change by anybody else.
+// Rows are kept by their key, so a row that arrives twice, read and as an event, changes nothing. A button does not
+// change the table itself: the change arrives as an event, like everybody else's.
 
 import { connect } from './pgrpc.js';
 
 const $ = (id) => document.getElementById(id);
-const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, trying again …' };
-const HEARD = 8; // lines kept of the tall
+const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, retrying …' };
+const KEPT = 8; // lines about tall people
 
 const database = connect({
   onState: (state) => {
@@ -72,7 +72,7 @@ function leave({ id }) {
   document.getElementById(rowId(id))?.remove();
 }
 
-/** Begins anew where the row is lit already. */
+/** Starts again if the row is highlighted already. */
 function flash(row) {
   row.classList.remove('changed');
   void row.offsetWidth;
@@ -83,22 +83,22 @@ function count() {
   $('count').textContent = `${$('people').rows.length} rows`;
 }
 
-// The tall ------------------------------------------------------------------------------------------------------------
+// Tall people ---------------------------------------------------------------------------------------------------------
 
 database.follow('tall_people', {
   read: () => database.call('tall_people'),
   show: (people) => {
     $('tall').replaceChildren();
-    people.forEach((person) => hear(person, 'is there'));
+    people.forEach((person) => report(person, 'is in the table'));
   },
-  event: ({ type, row }) => hear(row, type === 'INSERT' ? 'is new' : 'was measured'),
+  event: ({ type, row }) => report(row, type === 'INSERT' ? 'is new' : 'was measured'),
 });
 
-function hear({ name, height }, what) {
+function report({ name, height }, what) {
   const line = element('li', '');
   line.append(element('strong', '', name), ` ${what}: ${metres(height)}`);
   $('tall').prepend(line);
-  if ($('tall').children.length > HEARD) $('tall').lastChild.remove();
+  if ($('tall').children.length > KEPT) $('tall').lastChild.remove();
 }
 
 // Adding --------------------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ $('add').onsubmit = async (event) => {
   });
 };
 
-/** Runs a call, and says in words what was wrong with it. */
+/** Runs a call, and shows what was wrong with it. */
 async function attempt(work) {
   try {
     await work();

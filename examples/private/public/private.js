@@ -1,19 +1,19 @@
-// The page: a form to sign in; then one's own letters, and a line to write.
+// The page: a form to sign in, then the user's letters and a line to write.
 //
-// What people wrote is put in as text (textContent), never as HTML.
+// Letters are inserted as text (textContent), never as HTML.
 
 import { connect } from './pgrpc.js';
 
 const $ = (id) => document.getElementById(id);
-const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, trying again …' };
+const STATES = { connecting: 'Connecting …', open: 'Connected', lost: 'Not connected, retrying …' };
 
-// Who am I? -----------------------------------------------------------------------------------------------------------
+// Sign in -------------------------------------------------------------------------------------------------------------
 
-let token = sessionStorage.getItem('token'); // of this window alone
+let token = sessionStorage.getItem('token'); // of this window only
 let me = null;
 let stop = () => {};
 
-/** What a token says. The server has checked it; we only want to know for whom, and how long. */
+/** The claims of a token. The server has checked it; the page only needs the subject and the expiry. */
 function claims(of) {
   const middle = of.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
   return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(middle), (character) => character.codePointAt(0))));
@@ -39,7 +39,7 @@ const database = connect({
   },
   onNotice: (method) => {
     if (method === 'rpc.expiring' && $('stay').checked) attempt(renew);
-    if (method === 'rpc.ended') leave('Your time is up: sign in again.');
+    if (method === 'rpc.ended') leave('Your session has expired: sign in again.');
   },
 });
 
@@ -60,7 +60,7 @@ $('sign-in').onsubmit = (event) => {
 
 $('sign-out').onclick = () => {
   leave();
-  database.reconnect(); // as nobody
+  database.reconnect(); // without a token
 };
 
 function enter() {
@@ -100,7 +100,7 @@ function leave(why = '') {
 const time = new Intl.DateTimeFormat([], { dateStyle: 'medium', timeStyle: 'short' });
 
 function addLetter({ id, sender, recipient, text, sent }) {
-  if (document.getElementById(`letter-${id}`)) return; // read and heard
+  if (document.getElementById(`letter-${id}`)) return; // it was read, and arrived as an event too
   const item = document.createElement('li');
   item.id = `letter-${id}`;
   item.className = sender === me ? 'mine' : '';
@@ -118,7 +118,7 @@ $('send').onsubmit = (event) => {
   event.preventDefault();
   attempt(async () => {
     await database.call('send_letter', { recipient: $('recipient').value, text: $('text').value });
-    $('text').value = ''; // the letter itself is heard
+    $('text').value = ''; // the letter itself arrives as an event
   });
 };
 

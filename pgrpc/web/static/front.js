@@ -1,14 +1,14 @@
-// The front page: what may be called and heard here (surface.json), over one WebSocket (rpc).
+// The front page: the functions and channels of this server (surface.json), over one WebSocket (rpc).
 //
-// Two rules. Text that came from anywhere is put in as text, never as HTML. And JSON is shown as it was written: a
-// browser's numbers end at 2^53, PostgreSQL's do not, so answers are cut out of the message's own text, and what is
-// typed as params is sent as it was typed.
+// Two rules. All data is inserted as text, never as HTML. And JSON is shown as it was written: a browser's numbers are
+// exact up to 2^53, PostgreSQL's beyond, so results are cut out of the message's own text, and params are sent as they
+// were typed.
 
 const MAX_EVENTS = 200;
 const MAX_SHOWN = 200_000; // characters of one answer or payload
 const FIRST_DELAY = 500; // milliseconds; doubles up to the last
 const LAST_DELAY = 30_000;
-const ASK_AGAIN = 5000; // milliseconds, for what the server could not give for now
+const RETRY = 5000; // milliseconds, for what is unavailable
 
 const $ = (id) => document.getElementById(id);
 
@@ -84,14 +84,14 @@ function pretty(text) {
 // The connection ------------------------------------------------------------------------------------------------------
 
 const CLOSED = {
-  1001: 'the server or a proxy went away',
-  1006: 'the connection broke, or could not be made',
-  1009: 'a message was too big',
+  1001: 'the server or a proxy closed the connection',
+  1006: 'the connection broke or could not be opened',
+  1009: 'a message was too large',
   1011: 'the server had an internal error',
   1012: 'the server is restarting',
   1013: 'the server is overloaded',
-  4401: 'the server wants to know who you are',
-  4408: 'this page read too slowly',
+  4401: 'authentication required',
+  4408: 'this page was too slow',
 };
 
 let socket = null;
@@ -100,7 +100,7 @@ let attempts = 0; // since the last connection that held
 let timer = null; // of the next attempt
 let token = ''; // in memory only; empty: none
 let lastId = 0;
-const waiting = new Map(); // id -> what takes the reply: (message, its text), or (null) where none will come
+const waiting = new Map(); // id -> takes the reply: (message, its text), or (null) if none will come
 
 function show(state, words) {
   $('connection').dataset.state = state;
@@ -130,7 +130,7 @@ function connect() {
     attempts = opened && Date.now() - opened > 5000 ? 1 : attempts + 1;
     const delay = Math.min(LAST_DELAY, FIRST_DELAY * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2);
     const why = (CLOSED[code] ?? 'the connection was closed') + (reason ? `: ${reason}` : '');
-    show('lost', `Not connected: ${why} (${code}). Next try in ${Math.max(1, Math.round(delay / 1000))} s.`);
+    show('lost', `Not connected: ${why} (${code}). Retrying in ${Math.max(1, Math.round(delay / 1000))} s.`);
     timer = setTimeout(() => {
       show('connecting', 'Connecting …');
       connect();
@@ -138,7 +138,7 @@ function connect() {
   };
 }
 
-/** What depended on the socket: no reply will come, and nothing is heard. */
+/** The socket is gone: no reply will come, and no channel is subscribed. */
 function drop() {
   socket = null;
   for (const take of [...waiting.values()]) take(null);
@@ -170,9 +170,9 @@ function receive(text) {
   else queueEvent({ channel: message.params.channel, payload: message.params.payload, text });
 }
 
-// What there is -------------------------------------------------------------------------------------------------------
+// Surface -------------------------------------------------------------------------------------------------------------
 
-let reload = null; // of what could not be known yet
+let reload = null; // timer, while parameters are unknown
 let surface = { functions: [], channels: [] };
 
 async function loadSurface() {
@@ -181,22 +181,22 @@ async function loadSurface() {
     const response = await fetch(new URL('surface.json', location), { cache: 'no-store', headers });
     if (response.status === 401) {
       $('identity').hidden = false;
-      notice(`The server wants to know who you are: ${(await response.text()).trim()}.`);
+      notice(`Authentication required: ${(await response.text()).trim()}.`);
       return;
     }
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     surface = await response.json();
   } catch (error) {
-    if (!leaving) notice(`What can be called and heard could not be read: ${error.message}.`);
+    if (!leaving) notice(`Cannot load the functions and channels: ${error.message}.`);
     return;
   }
   $('identity').hidden = !surface.auth;
-  const away = surface.functions.some((f) => f.params === null);
+  const unavailable = surface.functions.some((f) => f.params === null);
   clearTimeout(reload);
-  if (away) reload = setTimeout(loadSurface, ASK_AGAIN);
+  if (unavailable) reload = setTimeout(loadSurface, RETRY);
   $('name').textContent = document.title = surface.name;
   $('version').textContent = surface.version;
-  notice(away ? 'Because the database is away, the parameters of some functions are not known. Type them as JSON.' : '');
+  notice(unavailable ? 'The database is unavailable, so the parameters of some functions are unknown. Enter them as JSON.' : '');
   showFunctions();
   showChannels();
 }
@@ -272,7 +272,7 @@ function pick(method, schema) {
   const args = schema === null ? [] : inOrder(schema);
   const help = args.map(([name, of]) => `${name}: ${typeName(of)}`).join(', ');
   $('params').value = '{}';
-  $('params-help').textContent = schema === null ? 'Its parameters are not known.' : help;
+  $('params-help').textContent = schema === null ? 'Its parameters are unknown.' : help;
   $('optional').replaceChildren();
   for (const [name, of, isOptional] of args) {
     if (!isOptional) {
@@ -297,7 +297,7 @@ function addParam(name, value) {
   } catch (error) {
     return fault(`Not JSON: ${error.message}`);
   }
-  if (typed[0] !== '{') return fault('Named parameters go into an object: {…}.');
+  if (typed[0] !== '{') return fault('Named parameters need an object: {…}.');
   fault('');
   if (Object.hasOwn(parsed, name)) return;
   const before = typed.slice(0, -1).trimEnd() + (Object.keys(parsed).length ? ',' : '');
@@ -317,7 +317,7 @@ function call() {
   const params = $('params').value.trim();
   try {
     const value = params === '' ? [] : JSON.parse(params);
-    if (value === null || typeof value !== 'object') return fault('Params are an object or an array.');
+    if (value === null || typeof value !== 'object') return fault('Params must be a JSON object or array.');
   } catch (error) {
     return fault(`Not JSON: ${error.message}`);
   }
@@ -329,7 +329,7 @@ function call() {
     setRunning(null);
     const took = performance.now() - started;
     $('took').textContent = took < 1000 ? `${took.toFixed(1)} ms` : `${(took / 1000).toFixed(2)} s`;
-    if (message === null) return answer('error', 'The connection was lost. Whether the call ran is not known.');
+    if (message === null) return answer('error', 'The connection was lost. The call may or may not have run.');
     const parts = members(text);
     if (!message.error) return answer('result', 'Result', parts.get('result'));
     return answer('error', `Error ${message.error.code}: ${message.error.message}`, members(parts.get('error')).get('data'));
@@ -372,19 +372,19 @@ function subscribe(names) {
   request('rpc.on', JSON.stringify(names), (message) => {
     if (message === null) return;
     for (const name of current()) {
-      const said = message.error ? message.error.message : (message.result[name] ?? 'no answer');
+      const said = message.error ? message.error.message : (message.result[name] ?? 'no reply');
       const subscription = asked.get(name);
       if (said === 'ok') {
         subscription.state = 'on';
         subscription.granted = true;
       } else {
         refused.set(name, said);
-        // What was granted before is refused only for now, perhaps because the database is away: ask again.
+        // What was granted before is refused only temporarily, perhaps because the database is unavailable: retry.
         if (!subscription.granted) wanted.delete(name);
       }
     }
     showChannels();
-    setTimeout(() => subscribe(current().filter((name) => refused.has(name))), ASK_AGAIN);
+    setTimeout(() => subscribe(current().filter((name) => refused.has(name))), RETRY);
   });
 }
 
@@ -419,7 +419,7 @@ function showChannels() {
 
 function channelRow(name) {
   const state = refused.has(name) ? 'refused' : (wanted.get(name)?.state ?? 'off');
-  const words = { on: 'listening', waiting: 'waiting …', refused: refused.get(name), off: '' }[state];
+  const words = { on: 'subscribed', waiting: 'waiting …', refused: refused.get(name), off: '' }[state];
   const verb = wanted.has(name) ? 'Unsubscribe' : 'Subscribe';
   const purpose = `${verb} ${verb === 'Subscribe' ? 'to' : 'from'} ${name}`;
   const button = element('button', { type: 'button', 'aria-label': purpose }, verb);
@@ -454,11 +454,11 @@ function globRow(glob) {
 
 // Events --------------------------------------------------------------------------------------------------------------
 
-let heard = 0;
-let queue = []; // what came since the page was last painted, bounded as the page is
+let received = 0;
+let queue = []; // events since the page was last painted, bounded like the page
 
 function queueEvent(event) {
-  heard += 1;
+  received += 1;
   event.at = new Date();
   if (queue.push(event) === 1) setTimeout(showEvents, 50);
   if (queue.length > MAX_EVENTS) queue.shift();
@@ -469,9 +469,9 @@ function showEvents() {
   list.prepend(...queue.map(eventRow).reverse());
   while (list.children.length > MAX_EVENTS) list.lastChild.remove();
   queue = [];
-  $('silence').hidden = list.children.length > 0;
+  $('no-events').hidden = list.children.length > 0;
   $('clear').hidden = list.children.length === 0;
-  $('heard').textContent = heard === 0 ? '' : `${heard} heard${heard > MAX_EVENTS ? `, the last ${MAX_EVENTS} shown` : ''}`;
+  $('received').textContent = received === 0 ? '' : `${received} received${received > MAX_EVENTS ? `, the last ${MAX_EVENTS} shown` : ''}`;
 }
 
 function eventRow({ gap, channel, payload, text, at }) {
@@ -520,7 +520,7 @@ $('cancel').onclick = () => {
 };
 $('clear').onclick = () => {
   $('events').replaceChildren();
-  heard = 0;
+  received = 0;
   showEvents();
 };
 

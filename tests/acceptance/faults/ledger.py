@@ -231,7 +231,7 @@ def _told(peers: Iterable[Peer]) -> str:
         words = [f"{gaps} rpc.gap"] if gaps else []
         if peer.code not in (None, 1000):
             words.append(f"closed {peer.code}")
-        found[", ".join(words) or "nothing: nothing was lost"] += 1
+        found[", ".join(words) or "no gap: nothing was lost"] += 1
     return "; ".join(f"{count} clients: {words}" for words, count in found.most_common())
 
 
