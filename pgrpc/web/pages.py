@@ -61,7 +61,7 @@ class Page(RequestHandler):
         if isinstance(error, Exception) and not isinstance(error, HTTPError):
             self.shared.observe(observe.Bug("a page", error))
 
-    def send(self, content: bytes | str, content_type: str) -> None:
+    def answer(self, content: bytes | str, content_type: str) -> None:
         self.set_header("Content-Type", f"{content_type}; charset=utf-8")
         self.finish(content)
 
@@ -69,7 +69,7 @@ class Page(RequestHandler):
         self.set_status(refused.status)
         for name, value in refused.headers.items():
             self.set_header(name, value)
-        self.send(refused.text, "text/plain")
+        self.answer(refused.text, "text/plain")
 
 
 class NotFound(Page):
@@ -91,12 +91,12 @@ class Refusal(Page):
 
 class Static(Page):
     def get(self, name: str) -> None:
-        self.send(_content(name), _TYPES[name.rpartition(".")[2]])
+        self.answer(_content(name), _TYPES[name.rpartition(".")[2]])
 
 
 class Front(Page):
     def get(self) -> None:
-        self.send(_content("front.html"), "text/html")
+        self.answer(_content("front.html"), "text/html")
 
 
 class Surface(Page):
@@ -128,14 +128,14 @@ class Surface(Page):
             "functions": functions,
             "channels": rules,
         }
-        self.send(json.dumps(surface), "application/json")
+        self.answer(json.dumps(surface), "application/json")
 
 
 class Live(Page):
     """200 as long as the process answers."""
 
     def get(self) -> None:
-        self.send("ok\n", "text/plain")
+        self.answer("ok\n", "text/plain")
 
 
 class Ready(Page):
@@ -144,4 +144,4 @@ class Ready(Page):
     def get(self) -> None:
         unready = self.shared.unready()
         self.set_status(503 if unready else 200)
-        self.send(json.dumps({"ready": not unready, **unready}) + "\n", "application/json")
+        self.answer(json.dumps({"ready": not unready, **unready}) + "\n", "application/json")

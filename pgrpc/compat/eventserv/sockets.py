@@ -112,7 +112,7 @@ class Front(pages.Page):
             "BaseURL": base_url(self.request, self._url_base, self.shared.server.base_path),
             "Channels": ", ".join(self._channels),
         }
-        self.send(_FIELD.sub(lambda field: escape(values[field[1]]), text), "text/html")
+        self.answer(_FIELD.sub(lambda field: escape(values[field[1]]), text), "text/html")
 
 
 def base_url(request: HTTPServerRequest, url_base: str, base_path: str) -> str:
