@@ -14,7 +14,7 @@ from typing import Any
 
 from pgrpc import config, observe
 from pgrpc.auth import keys, keyset, tokens
-from pgrpc.core.identity import identity
+from pgrpc.core.identity import claims, identity
 from pgrpc.core.wire import errors
 
 _REMEMBERED = 1000
@@ -105,17 +105,17 @@ class Authenticator:
     def _verify(self, token: str, known: Sequence[keys.Key], now: float) -> tokens.Claims:
         return tokens.verify(token, known, self._taken, self._auth, now)
 
-    def _of(self, claims: tokens.Claims) -> identity.Identity:
+    def _of(self, verified: tokens.Claims) -> identity.Identity:
         if self._roles is None:
             raise errors.Unavailable("the database's roles are not known yet; try again")
-        role = tokens.at(claims.values, self._auth.role_claim)
+        role = claims.lookup(verified.values, self._auth.role_claim)
         if role is None:
             role = self._auth.anonymous_role
             if role is None:
                 raise errors.Unauthenticated("the token names no role")
         elif not isinstance(role, str) or role not in self._roles:
             raise errors.Unauthenticated("the token names a role that it may not have")
-        return _identity(claims.values, role, claims.expires)
+        return _identity(verified.values, role, verified.expires)
 
     def _forget(self) -> None:
         self._known.clear()
@@ -127,9 +127,9 @@ def _source(jwks: str | Path, fetch: Fetch) -> keyset.Fetch:
 
 def _identity(values: Mapping[str, Any], role: str, expires: float | None) -> identity.Identity:
     """The settings are those of PostgREST: all claims, with the role among them."""
-    claims = {**values, "role": role}
-    settings = MappingProxyType({"request.jwt.claims": tokens.text(claims)})
-    return identity.Identity(role, MappingProxyType(claims), settings, expires)
+    known = {**values, "role": role}
+    settings = MappingProxyType({"request.jwt.claims": tokens.text(known)})
+    return identity.Identity(role, MappingProxyType(known), settings, expires)
 
 
 async def faults(auth: config.Auth, fetch: Fetch | None = None) -> list[tuple[tuple[str, ...], str]]:

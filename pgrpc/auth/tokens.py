@@ -108,14 +108,6 @@ def _check_audience(found: Any, asked: Sequence[str]) -> None:
         raise errors.Unauthenticated("the token is for another audience" if found else "the token names no audience")
 
 
-def at(values: Mapping[str, Any], path: Sequence[str]) -> Any:
-    """The claim that a path of names leads to; None where there is none."""
-    found: Any = values
-    for name in path:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
-
-
 def text(values: Mapping[str, Any]) -> str:
     """Claims as JSON text for a setting of PostgreSQL. Raises errors.Unauthenticated for what it could not read."""
     try:

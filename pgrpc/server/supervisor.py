@@ -50,7 +50,7 @@ async def supervise(
     gc.freeze()  # what is here now stays: later collections need not look at it
     parts.web.start()
     for url in parts.web.urls:
-        observer(observe.Serving(url))
+        observer(observe.Serving(url, parts.web.front_page(url)))
     on_serving(parts.web.urls[0])
     try:
         status = await _until_stopped(stop, tasks, observer)

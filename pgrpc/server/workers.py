@@ -28,7 +28,7 @@ import pgrpc.config as configuration
 from pgrpc import logs, observe
 from pgrpc.postgres import backoff
 from pgrpc.server import admin, app, shared_memory, signals, supervisor
-from pgrpc.web import ports
+from pgrpc.web import ports, server
 
 STOP = signal.SIGUSR1
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -199,7 +199,7 @@ class _Parent:
         self._observe(observe.WorkerServing(worker.number, worker.pid))
         if not self._serving and self._deadline is None:
             self._serving = True
-            self._observe(observe.Serving(url))
+            self._observe(observe.Serving(url, server.front_page(self._config.server, url)))
             self._on_serving(url)
             for other in self._workers[1:]:
                 self._start(other)

@@ -64,6 +64,11 @@ def _routes(shared: context.Context, own: dict[str, Any], before: Sequence[Any],
     return routes
 
 
+def front_page(server: config.Server, url: str) -> str | None:
+    """Where the front page is, where the pages of server.static have its place at `url`."""
+    return None if server.static is None else url + _FRONT
+
+
 class _Application(Application):
     """Tornado's, for requests that name one of our hosts."""
 
@@ -105,6 +110,9 @@ class Server:
             )
             self._http_servers.append((http, some))
         application.admission = shared.admission
+
+    def front_page(self, url: str) -> str | None:
+        return front_page(self._shared.server, url)
 
     @property
     def urls(self) -> list[str]:

@@ -5,7 +5,7 @@ nor who asks.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Path = tuple[str, ...]
@@ -27,6 +27,14 @@ def path(text: str) -> Path:
     return tuple(quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', text))
 
 
+def lookup(claims: Mapping[str, Any], at: Sequence[str]) -> Any:
+    """The claim that a path of names leads to; None where there is none."""
+    found: Any = claims
+    for name in at:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
 def split(name: str) -> tuple[list[str], list[Path]]:
     """A name as texts and the claims between them; `{{` and `}}` are braces. Raises Malformed."""
     texts, found = [""], []
@@ -46,13 +54,9 @@ def text(claims: Mapping[str, Any], at: Path) -> str | None:
     """A claim as a part of a channel's name: text, or a whole number in digits; None where it cannot be one.
 
     Nothing that means something in names or globs may come from a token: with `user.{sub}.*` the subject `a.b` would
-    hear what belongs to `a`. So a claim that is empty, or has a dot, a star or NUL in it, is part of no name.
+    receive what belongs to `a`. So a claim that is empty, or has a dot, a star or NUL in it, is part of no name.
     """
-    value: Any = claims
-    for key in at:
-        if not isinstance(value, Mapping) or key not in value:
-            return None
-        value = value[key]
+    value = lookup(claims, at)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value or any(mark in value for mark in ".*\0"):
