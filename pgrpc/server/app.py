@@ -130,6 +130,7 @@ async def build(
     reserved = [] if control is None else [control]
     events = listener.Listener(listen_connector, observer, probe_interval=config.database.listen_probe, always=reserved)
     subscribers = hub.Hub(events.listen, events.unlisten)
+    events.sink = subscribers  # before the dialects, one of which subscribes at once
     sockets = share.sockets if share else bind(config.server)[0]
     admitting = _admission(config, sockets, share, authenticator, observer)
     ready = readiness.Readiness(calls, events, functions, admitting, share)
@@ -140,24 +141,13 @@ async def build(
     )  # fmt: skip
     web = _web(shared, sockets, registry.routes(shared, config.dialects))
     operator = admin.Admin(web, authenticator, partial(_load, config.path, environ), observer)
-    events.sink = subscribers
     if control is not None:
         events.sink = admin_channel.AdminChannel(control, subscribers, operator.execute)
-    parts: dict[str, _Part] = {
-        "database": calls,
-        "listener": events,
-        "admin": operator,
-        "catalog": reader,
-        "readiness": ready,
-    }
+    parts: list[_Part] = [calls, events, operator, reader, ready]
     if authenticator is not None:
-        parts["keys"] = authenticator
-    return supervisor.Parts(
-        web,
-        calls,
-        operator,
-        {"heartbeat": partial(heartbeat.run, shared), **{name: part.run for name, part in parts.items()}},
-    )
+        parts.append(authenticator)
+    background = {type(part).__name__.lower(): part.run for part in parts}
+    return supervisor.Parts(web, calls, operator, {"heartbeat": partial(heartbeat.run, shared), **background})
 
 
 def _catalog(config: configuration.Config) -> catalog.Catalog:

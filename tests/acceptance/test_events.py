@@ -156,7 +156,7 @@ class TestOnAndOff:
             assert await client.call("rpc.on", "people", "room.7", "nobody", "rpc.on", "", "room.*", "open") == {
                 "people": "ok",
                 "room.7": "ok",
-                "nobody": "not allowed",
+                "nobody": "not listed",
                 "rpc.on": "this name is reserved",
                 "": "a channel name cannot be empty",
                 "room.*": "this is a pattern; subscribe to exact names",
@@ -283,11 +283,11 @@ class TestNames:
             assert await client.call("rpc.on", *asked) == {
                 "room.": "ok",
                 "room.a": "ok",
-                "room.a.b": "not allowed",
+                "room.a.b": "not listed",
                 "deep.a.b": "ok",
                 "deep.": "ok",
-                "deepa": "not allowed",
-                "Room.a": "not allowed",
+                "deepa": "not listed",
+                "Room.a": "not listed",
                 "room.\n": "ok",
                 too_long: "the name has 64 bytes; PostgreSQL's limit is 63",
                 "room.a\0b": "a channel name cannot hold the character NUL",
@@ -608,7 +608,9 @@ class TestTheDatabaseIsAway:
                 ready = json.loads(body)
                 assert ready["ready"] is False
                 assert set(ready) == {"ready", "database", "listener"}
-                assert "refused" in ready["database"]
+                assert (
+                    ready["database"] == ready["listener"] == "unavailable"
+                )  # why is for the log: it may hold parts of the DSN
                 async with Client(server.address()) as client:
                     before = time.monotonic()
                     with pytest.raises(RpcError) as caught:
@@ -787,7 +789,7 @@ class TestTransactionPooler:
                 assert "unavailable" in (await client.call("rpc.on", "people"))["people"]
             status, body, _ = get(server, "/health/ready")
             assert status == 503
-            assert "transaction pooler" in json.loads(body)["listener"]
+            assert json.loads(body)["listener"] == "unavailable"
 
     async def test_with_a_direct_listen_dsn_all_works(self, embedded_database: Database, tmp_path: Path) -> None:
         prepare(embedded_database)

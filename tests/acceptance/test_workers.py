@@ -295,7 +295,7 @@ async def test_a_worker_that_finds_the_file_unfit_is_tried_again(embedded_databa
         embedded_database.execute("drop function nap")
         at = len(server.log)
         os.kill(process_of(server, 1), signal.SIGKILL)
-        server.wait_for(r"status 78.*fits the file:\n\S*config.yaml:\d+:\d+: functions.nap")
+        server.wait_for(r"status 78.*matches the configuration:\n\S*config.yaml:\d+:\d+: functions.nap")
         tried: set[int] = set()
         async with asyncio.timeout(30):
             while len(tried) < 3:  # the first worker, and two tries of the other
@@ -339,7 +339,7 @@ async def test_what_is_doubtful_is_told_once(embedded_database: Database, tmp_pa
     async with workers(tmp_path, embedded_database.dsn) as server:
         os.kill(process_of(server, 0), signal.SIGKILL)
         process_of(server, 0, after=server.wait_for("worker 0: process").end())
-        assert server.told.count("look at this:") == 1
+        assert server.told.count("with warnings:") == 1
         assert "SECURITY DEFINER" in server.log
 
 

@@ -231,7 +231,7 @@ async def test_nothing_that_is_sent_becomes_sql(place: calling.Place) -> None:
                 assert (await calling.refused(client, text)).code == -32601
             calling.paths(await calling.refused(client, "three", {"a": 1, text: 1}))
             calling.paths(await calling.refused(client, "three", [text]))
-            assert (await client.call("rpc.on", text))[text] == "not allowed"
+            assert (await client.call("rpc.on", text))[text] == "not listed"
             assert (await client.call("rpc.off", text))[text] == "not subscribed"
     assert place.database.execute("select count(*) from people") == [(0,)]
     place.database.execute("drop table people")

@@ -88,7 +88,9 @@ async def test_idle_connections_that_are_dead_cost_no_call_its_time(
         try:
             await asyncio.to_thread(server.wait_for, "the database is unavailable", patience=25)
             await asyncio.to_thread(
-                server.wait_for, "connected to the database: calls", after=server.log.rindex("away")
+                server.wait_for,
+                "connected to the database: calls",
+                after=server.log.rindex("the database is unavailable"),
             )
             async with Client(server.address()) as client:
                 for number in range(4):
