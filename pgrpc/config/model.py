@@ -192,7 +192,7 @@ class Dialects:
 class Config:
     """The whole file. schemas: uri -> document, for every file that a function's params reach.
 
-    auth: None where nobody is asked who he is.
+    auth: None where nobody is asked who he is. unknown: top-level sections that are faulty and were left out.
     """
 
     path: Path
@@ -205,6 +205,7 @@ class Config:
     dialects: Dialects = field(default_factory=Dialects)
     schemas: Mapping[str, Any] = field(default_factory=_nothing, repr=False)
     marks: Marks = field(default_factory=lambda: Marks("config.yaml"), repr=False)
+    unknown: frozenset[str] = frozenset()
 
     def where(self, path: Sequence[str | int]) -> str:
         """The place of a key for a fault: `config.yaml:12:5: functions.bid.timeout`."""

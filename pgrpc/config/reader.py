@@ -51,7 +51,9 @@ def build(value: Any, path: Path, found: faults.Faults) -> model.Config:
         functions = tuple(entry for entry in config.functions if found.sound("functions", entry.method))
         usable = found.sound("database") and bool(config.database.dsn)
         keys = config.auth if found.sound("auth") else None
-        raise model.Invalid(lines, dataclasses.replace(config, auth=keys, functions=functions) if usable else None)
+        unknown = frozenset(() if found.sound("auth") else ("auth",))
+        sound = dataclasses.replace(config, auth=keys, functions=functions, unknown=unknown)
+        raise model.Invalid(lines, sound if usable else None)
     return config
 
 

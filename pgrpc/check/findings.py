@@ -1,0 +1,49 @@
+"""What is wrong between the file and the database, gathered with its places in the file.
+
+Owns that a GRANT which many functions need is told once. Must not know the rules that find anything.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from pgrpc.config import model
+from pgrpc.core.functions import allowlist, privileges
+
+Place = tuple[str | int, ...]
+"""The keys and indexes that lead to a value of the file."""
+
+Finding = tuple[Place, str]
+"""Where, and what is wrong there."""
+
+_NAMED = 3
+"""Places named in one message beside its own."""
+
+
+class Findings:
+    """Grows while the parts are looked at, one after the other."""
+
+    def __init__(self) -> None:
+        self.warnings: list[Finding] = []
+        self._faults: list[Finding] = []
+        self._usage: dict[privileges.Missing, list[Place]] = {}
+
+    def fault(self, place: Place, reason: allowlist.Reason) -> None:
+        if isinstance(reason, privileges.Missing) and reason.privilege == "USAGE":
+            self._usage.setdefault(reason, []).append(place)
+        else:
+            self._faults.append((place, str(reason)))
+
+    def warn(self, place: Place, words: Iterable[str]) -> None:
+        self.warnings += [(place, each) for each in words]
+
+    def faults(self) -> list[Finding]:
+        """All of them; a missing USAGE at the first place that needs it."""
+        usage = [(places[0], str(missing) + _also(places)) for missing, places in self._usage.items()]
+        return [*self._faults, *usage]
+
+
+def _also(places: Sequence[Place]) -> str:
+    others = [model.shown(place[:2]) for place in dict.fromkeys(places) if place[:2] != places[0][:2]]
+    if not others:
+        return ""
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    return f" (also for {', '.join(others[:_NAMED])}{more})"
