@@ -73,12 +73,16 @@ def _impossible(
     """Why no client can have the role that a function or channel lists; None where one can."""
     if name in clients:
         return None
+    words = f"no client can have the role {name}"
     if auth.roles is None:
-        words = f"no client can have the role {name}: list it in auth.roles, with all the other roles for clients"
-        return roles.fault(name, login, known) or words
+        return (
+            roles.fault(name, login, known) or f"{words}: list it in auth.roles, with all the other roles for clients"
+        )
+    lists = f"auth.roles lists {privileges.listed(sorted(auth.roles))}"
+    if roles.fault(name, login, known) is None:
+        return f"{words}: add it to auth.roles ({lists})"
     close = near.near(name, sorted(clients))
-    meant = f"; did you mean {close}?" if close else ""
-    return f"no client can have the role {name}{meant} (auth.roles lists {privileges.listed(sorted(auth.roles))})"
+    return words + (f"; did you mean {close}?" if close else "") + f" ({lists})"
 
 
 def warnings(

@@ -1,6 +1,6 @@
 """What is wrong between the file and the database, gathered with its places in the file.
 
-Owns that a GRANT which many functions need is told once. Must not know the rules that find anything.
+Owns that a GRANT which many functions need is reported once. Must not know the rules that find anything.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,10 @@ _NAMED = 3
 
 
 class Findings:
-    """Grows while the parts are looked at, one after the other."""
+    """Grows while the parts are looked at, one after the other. marks: the positions of places in the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: model.Marks) -> None:
+        self._marks = marks
         self.warnings: list[Finding] = []
         self._faults: list[Finding] = []
         self._usage: dict[privileges.Missing, list[Place]] = {}
@@ -37,8 +38,11 @@ class Findings:
 
     def faults(self) -> list[Finding]:
         """All of them; a missing USAGE at the first place that needs it."""
-        usage = [(places[0], str(missing) + _also(places)) for missing, places in self._usage.items()]
-        return [*self._faults, *usage]
+        found = list(self._faults)
+        for missing, needing in self._usage.items():
+            places = sorted(needing, key=self._marks.position)
+            found.append((places[0], str(missing) + _also(places)))
+        return found
 
 
 def _also(places: Sequence[Place]) -> str:

@@ -85,9 +85,10 @@ class _Resolution:
         self._auth = config.auth
         self._found = found
         self._named = named
-        self._findings = findings.Findings()
-        for place, words in found.faults.items():
-            self._findings.fault(place, words)
+        self._findings = findings.Findings(config.marks)
+        for place, reason in found.faults.items():
+            if isinstance(reason, str) or "auth" not in config.unknown:
+                self._findings.fault(place, reason)
 
     def resolve(self) -> Resolved:
         found = self._found

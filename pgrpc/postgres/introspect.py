@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import psycopg2
 import psycopg2.errors
 
-from pgrpc.core.functions import near, pgtypes, roles, routines
+from pgrpc.core.functions import near, pgtypes, privileges, roles, routines
 from pgrpc.postgres import connect, connection, sqlstate
 
 _SQL = resources.files(__package__)
@@ -46,7 +46,7 @@ class Found(Generic[Entry]):
         self.login = login
         self.roles = known
         self.routines: dict[Entry, list[routines.Routine]] = {}
-        self.faults: dict[Entry, str] = {}
+        self.faults: dict[Entry, str | privileges.Missing] = {}
         self.similar: dict[Entry, list[str]] = {}
 
 
@@ -116,6 +116,11 @@ async def _functions(conn: connection.Connection, functions: Mapping[Entry, str]
         if arguments is not None:
             try:
                 row["oid"] = await _oid(conn, text, [name for name in found.roles if found.roles[name].may_set])
+            except psycopg2.errors.InsufficientPrivilege:
+                lacking = [name for name in found.roles if found.roles[name].may_set] or [found.login.name]
+                on = privileges.quoted(row["schema"])
+                found.faults[entry] = privileges.Missing("USAGE", "schema", on, tuple(sorted(lacking)))
+                continue
             except psycopg2.Error as error:
                 if conn.closed_by is not None:
                     raise

@@ -121,7 +121,10 @@ async def test_any_name(made: conftest.Database) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("app.few", "acting_admin lacks EXECUTE on function app.few(): GRANT EXECUTE ON FUNCTION app.few() TO acting_admin"),
+        (
+            "app.few",
+            "acting_admin lacks EXECUTE on function app.few(): GRANT EXECUTE ON FUNCTION app.few() TO acting_admin",
+        ),
         ("app.takes", "no function app.takes() without arguments; found app.takes(integer)"),
         ("app.procedure", "no function app.procedure() without arguments"),
         ("app.nothing", "no function app.nothing() without arguments"),
