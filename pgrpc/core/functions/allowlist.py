@@ -115,9 +115,10 @@ def _function(
 
 def _kept_out(entry: Entry, found: Sequence[routines.Routine], callers: Callers) -> Iterator[Reason]:
     """What the roles that the entry lists lack: each must be able to call one form at least."""
-    for role in sorted(set(entry.roles or ()) & (callers or frozenset())):
-        if found and all(routine.executable_by.isdisjoint((role,)) for routine in found):
-            yield from (lack for routine in found for lack in privileges.missing(routine, (role,)))
+    wanted = set(entry.roles or ()) & (callers or frozenset())
+    lacking = {role for role in wanted if all(role not in routine.executable_by for routine in found)}
+    for routine in found:
+        yield from privileges.missing_for_each(routine, lacking)
 
 
 def predicate(name: str, found: Sequence[routines.Routine], callers: Callers) -> catalog.Function:
@@ -139,7 +140,7 @@ def hook(name: str, found: Sequence[routines.Routine], callers: Callers) -> rout
     matching = [routine for routine in found if not routine.inputs and routine.kind == "function"]
     routine = _only(f"{name}() without arguments", matching, found)
     wrong = _unofferable(routine)
-    lacking = [lack for caller in sorted(callers or ()) for lack in privileges.missing(routine, (caller,))]
+    lacking = privileges.missing_for_each(routine, callers or ())
     if reasons := [*([f"{routine.signature} {wrong}"] if wrong else ()), *lacking]:
         raise Unusable(reasons)
     return routine

@@ -6,7 +6,7 @@ function is named.
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pgrpc.core.functions import routines
@@ -29,7 +29,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A privilege that all of `roles` lack, though one of them at least must have it.
+    """A privilege that `roles` lack. One of them must have it, or with for_each all of them.
 
     on: as GRANT names it, without its kind, such as the schema "shop" or the function "shop.f(integer)".
     """
@@ -38,6 +38,7 @@ class Missing:
     kind: Literal["schema", "function", "procedure", "aggregate", "window"]
     on: str
     roles: tuple[str, ...]
+    for_each: bool = False
 
     def __str__(self) -> str:
         """`web lacks USAGE on schema shop: GRANT USAGE ON SCHEMA shop TO web`."""
@@ -45,6 +46,8 @@ class Missing:
         what = f"{self.privilege} on {self.kind} {self.on}"
         if len(self.roles) == 1:
             return f"{self.roles[0]} lacks {what}: {grant}"
+        if self.for_each:
+            return f"{listed(self.roles)} lack {what}: {', '.join((grant, *map(quoted, self.roles[1:])))}"
         others = " or ".join(map(quoted, self.roles[1:_SHOWN]))
         return f"{listed(self.roles)} lack {what}: {grant}, or {others}: the role that is to call it"
 
@@ -67,6 +70,15 @@ def missing(routine: routines.Routine, roles: Collection[str]) -> list[Missing]:
     if usable := set(roles) - routine.lacks_usage:
         return [execute(usable)]
     return [usage(roles), execute(roles)]
+
+
+def missing_for_each(routine: routines.Routine, roles: Collection[str]) -> list[Missing]:
+    """What keeps any of these roles from calling the routine."""
+    found: dict[Missing, list[str]] = {}
+    for role in sorted(roles):
+        for lack in missing(routine, (role,)):
+            found.setdefault(replace(lack, roles=(), for_each=True), []).append(role)
+    return [replace(lack, roles=tuple(lacking)) for lack, lacking in found.items()]
 
 
 def quoted(name: str) -> str:

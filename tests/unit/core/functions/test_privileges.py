@@ -46,6 +46,15 @@ def test_missing(fields: Any, roles: frozenset[str], expected: list[str]) -> Non
     assert list(map(str, privileges.missing(of, roles))) == expected
 
 
+def test_missing_for_each() -> None:
+    of = routine(argument("x"), executable_by=A, lacks_usage=B | {"C"}, lacks_execute=B)
+    assert list(map(str, privileges.missing_for_each(of, ["b", "a", "C"]))) == [
+        "C and b lack " + USAGE.format('"C", b'),
+        "b lacks " + EXECUTE.format("b"),
+    ]
+    assert privileges.missing_for_each(of, A) == []
+
+
 def test_names_are_quoted_where_they_must_be() -> None:
     of = routine(executable_by=frozenset(), schema="User", name="order", signature='"User"."order"()')
     (missing,) = privileges.missing(of, ["Boss"])
