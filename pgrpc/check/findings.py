@@ -38,11 +38,11 @@ class Findings:
 
     def faults(self) -> list[Finding]:
         """All of them; a missing USAGE at the first place that needs it."""
-        found = list(self._faults)
+        usage = []
         for missing, needing in self._usage.items():
             places = sorted(needing, key=self._marks.position)
-            found.append((places[0], str(missing) + _also(places)))
-        return found
+            usage.append((places[0], str(missing) + _also(places)))
+        return [*usage, *self._faults]
 
 
 def _also(places: Sequence[Place]) -> str:

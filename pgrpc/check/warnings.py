@@ -14,7 +14,9 @@ _EVERYWHERE = ("0.0.0.0", "::", "")
 
 def of_file(config: configuration.Config) -> Iterator[findings.Finding]:
     """In no particular order."""
-    if config.server.host in _EVERYWHERE and config.auth is None and not config.unknown & {"auth", "server"}:
+    # The settings of a server that we replace have no auth that could be added.
+    is_own = not config.marks.names and not config.unknown & {"auth", "server"}
+    if is_own and config.server.host in _EVERYWHERE and config.auth is None:
         words = "there is no auth, so anyone who can reach this port can call the functions and receive the channels"
         yield ("server", "host"), f"{words}: write host: 127.0.0.1, or add auth"
     for channel in config.channels:
