@@ -46,7 +46,8 @@ class Findings:
 
 
 def _also(places: Sequence[Place]) -> str:
-    others = [model.shown(place[:2]) for place in dict.fromkeys(places) if place[:2] != places[0][:2]]
+    entries = list(dict.fromkeys(place[:2] for place in places))  # one function may need it for several of its keys
+    others = [model.shown(entry) for entry in entries[1:]]
     if not others:
         return ""
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""

@@ -17,6 +17,7 @@ _HOLDS_URI = re.compile(r"\w*://|.*:.*@", re.DOTALL)
 
 _CODES = "@ is %40, / is %2F, : is %3A, % is %25, a space is %20"
 _ENCODE = f"the user name or password holds a character that must be percent-encoded ({_CODES})"
+_ENCODE_ALL = _ENCODE.replace("user name or password", "user name, the password or a parameter")
 _QUOTE = "put single quotes around a value that holds spaces"
 _FORMS = "not a connection string: write postgresql://user:password@host:5432/name, or host=... dbname=..."
 
@@ -29,7 +30,7 @@ def parse(text: str) -> dict[str, str]:
     """The parameters, as libpq names them. Raises BadDsn."""
     is_uri = text.startswith(("postgresql://", "postgres://"))
     if is_uri and _has_misplaced_at(text):
-        raise BadDsn(_ENCODE)
+        raise BadDsn(_ENCODE_ALL if "?" in text.rpartition("@")[0] else _ENCODE)
     try:
         if "\0" in text:
             raise ValueError  # libpq would take what comes before it
@@ -64,7 +65,7 @@ def _fault(parameters: dict[str, str]) -> str | None:
         if address and not is_address(address):
             return "hostaddr is not an IP address"
     for port in parameters.get("port", "").split(","):
-        if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
+        if port and not (re.fullmatch(r"\s*[0-9]{1,5}\s*", port) and 0 < int(port) < 65536):
             return "the port is not a number from 1 to 65535"
     if _HOLDS_URI.match(parameters.get("dbname", "")):
         return "dbname holds more than the name of a database"

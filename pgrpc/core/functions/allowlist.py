@@ -206,7 +206,7 @@ def _is_missing(reason: Reason) -> bool:
 
 
 def _ambiguities(overloads: Sequence[catalog.Overload]) -> list[str]:
-    """Pairs of overloads that one set of argument names fits both."""
+    """Pairs of overloads that both take one set of argument names."""
     return [
         f"ambiguous: {a.routine.by_name} and {b.routine.by_name} take the same argument names; "
         f"write the one you mean, as in function: {a.routine.signature}"

@@ -1,6 +1,6 @@
 """The privileges that keep roles from calling a function, each with the GRANT that gives it.
 
-Owns which privilege is missing, and the SQL that people are told to run. Must not know where in the file a role or
+Owns which privilege is missing, and the SQL that grants it. Must not know where in the file a role or
 function is named.
 """
 

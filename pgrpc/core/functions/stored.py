@@ -15,7 +15,7 @@ def text(value: Any) -> str | None:
 
 
 def is_storable(text: str) -> bool:
-    """Whether PostgreSQL can surely store it, as it is or as JSON: it has no character NUL and no lone surrogates."""
+    """Whether PostgreSQL can store it, as it is or as JSON. It has no NUL and no lone surrogates, escaped or not."""
     try:
         text.encode()
     except UnicodeEncodeError:

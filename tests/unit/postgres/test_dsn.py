@@ -9,6 +9,7 @@ import pytest
 from pgrpc.postgres import dsn
 
 ENCODE = "must be percent-encoded (@ is %40, / is %2F, : is %3A"
+IN_PARAMETER = f"the user name, the password or a parameter holds a character that {ENCODE}"
 SECRETS = ("s3cr", "t99x")
 
 
@@ -43,7 +44,8 @@ def test_accepted(text: str, expected: dict[str, str]) -> None:
         ("postgresql://web:s3cr?a=/t99x@host/db", ENCODE),
         ("postgresql://web:12/s3crt99x@host/db", ENCODE),
         ("postgresql://we/b:s3crt99x@host/db", ENCODE),
-        ("postgresql://web:5432/s3cr?application_name=t99x@host", ENCODE),
+        ("postgresql://web:5432/s3cr?application_name=t99x@host", IN_PARAMETER),
+        ("postgresql://h/db?user=s3cr@t99x", IN_PARAMETER),
         ("postgresql:///web:s3cr@host/db", ENCODE),
         ("postgresql://web:s3cr%40host/t99x", ENCODE),
         ("postgresql://web%3As3cr%40host/t99x", ENCODE),
