@@ -106,7 +106,7 @@ def _function(
         except schemas.Unusable as error:
             faults = error.faults
         else:
-            faults = narrowing.faults(entry.params.document, overloads)
+            faults = narrowing.faults(entry.params.document, overloads, entry.params.uri, documents)
         problems += [Problem(entry.method, "params", words) for words in faults]
     if problems:
         return None, problems

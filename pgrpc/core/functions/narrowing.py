@@ -4,7 +4,9 @@ Owns the comparison of the two, and the keywords that are mistyped. Must not kno
 the schema was read from.
 """
 
+import urllib.parse
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pgrpc.core.functions import catalog, near
@@ -36,19 +38,27 @@ _LIST = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 _MAP = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
 """Keywords whose value is a schema, a list of schemas, or a mapping to schemas."""
 
+_NO_DOCUMENTS: Mapping[str, Any] = MappingProxyType({})
 _BOUNDS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"),
            ("minProperties", "maxProperties"))  # fmt: skip
 _TYPES = {"array": "an array", "object": "an object", "null": "null", "integer": "an integer"}
 
 
-def faults(document: Any, overloads: Sequence[catalog.Overload]) -> list[str]:
-    """Why no call can pass the schema, or a part of it, and what of it would not be checked."""
+def faults(
+    document: Any, overloads: Sequence[catalog.Overload], uri: str = "", documents: Mapping[str, Any] = _NO_DOCUMENTS
+) -> list[str]:
+    """Why no call can pass the schema, or a part of it, and what of it would not be checked.
+
+    uri: the base of its references. documents: uri -> document, all that it may refer to.
+    """
     if document is False:
         return ["the schema is false, so no call can pass it"]
     if not isinstance(document, dict):
         return []
     accepted = frozenset[str]().union(*(o.accepted for o in overloads))
-    found = list(_mistyped(document, accepted))
+    found = list(_misplaced(document, accepted))
+    for reference, each in _reached(document, uri, documents):
+        found += _mistyped(each, accepted if each is document else (), f"{reference!r}: " if reference else "")
     if "object" not in (_types(document) or {"object"}):
         found.append("the schema must describe an object: the arguments by name")
     if overloads:
@@ -130,17 +140,37 @@ def _crossed_bounds(document: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{low} {schema[low]} is more than {high} {schema[high]}{place}, so nothing can pass"
 
 
-def _mistyped(document: Mapping[str, Any], accepted: Collection[str]) -> Iterator[str]:
-    """Words where keywords are expected, that are nearly one, or an argument's name."""
+def _misplaced(document: Mapping[str, Any], accepted: Collection[str]) -> Iterator[str]:
+    """Arguments that are described where keywords are expected."""
+    for word, value in document.items():
+        if word in accepted and isinstance(value, dict) and word not in _CHECKING and word not in _OTHERS:
+            yield f"{word!r} is beside properties, not in it, and would not be checked: move it into properties"
+
+
+def _mistyped(document: Any, accepted: Collection[str], prefix: str) -> Iterator[str]:
+    """Words where keywords are expected, that are nearly one. accepted: those of its root that are arguments."""
     for path, schema in _subschemas(document):
         for word in schema:
-            if word in _CHECKING or word in _OTHERS or word.startswith("x-"):
+            if word in _CHECKING or word in _OTHERS or word.startswith("x-") or (not path and word in accepted):
                 continue
-            if not path and word in accepted and isinstance(schema[word], dict):
-                yield f"{word!r} is beside properties, not in it, and would not be checked: move it into properties"
-            elif keyword := near.near(word, _TYPED, cutoff=0.77, limit=len(_TYPED)):
+            if keyword := near.near(word, _TYPED, cutoff=0.77, limit=len(_TYPED)):
                 at = errors.pointer(path) or "its root"
-                yield f"unknown keyword {word!r} at {at} would not be checked; did you mean {keyword}?"
+                yield f"{prefix}unknown keyword {word!r} at {at} would not be checked; did you mean {keyword}?"
+
+
+def _reached(document: Any, uri: str, documents: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The document, and each that it refers to, with the reference that leads there."""
+    seen = {uri}
+    waiting = [("", uri, document)]
+    while waiting:
+        reference, base, each = waiting.pop(0)
+        yield reference, each
+        for _, schema in _subschemas(each):
+            reference = schema.get("$ref", "")
+            target = urllib.parse.urldefrag(urllib.parse.urljoin(base, reference)).url
+            if target in documents and target not in seen:
+                seen.add(target)
+                waiting.append((reference, target, documents[target]))
 
 
 def _subschemas(document: Any) -> Iterator[tuple[list[str | int], Mapping[str, Any]]]:

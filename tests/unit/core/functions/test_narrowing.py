@@ -187,6 +187,21 @@ def test_mistyped_keywords(document: Any, mistyped: list[tuple[str, str, str]]) 
     ]
 
 
+def test_mistyped_keywords_in_files_that_it_refers_to() -> None:
+    document = {"properties": {"a": {"$ref": "small.json#/$defs/n"}, "b": {"$ref": "small.json"}}}
+    documents = {
+        "file:///s/root.json": document,
+        "file:///s/small.json": {"$defs": {"n": {"maxmum": 1, "a": {}}}, "$ref": "deep/er.json"},
+        "file:///s/deep/er.json": {"typ": "integer", "$ref": "../small.json"},
+        "file:///s/unused.json": {"maxmum": 1},
+    }
+    found = narrowing.faults(document, [catalog.Overload(ADD)], "file:///s/root.json", documents)
+    assert found == [
+        "'small.json#/$defs/n': unknown keyword 'maxmum' at /$defs/n would not be checked; did you mean maximum?",
+        "'deep/er.json': unknown keyword 'typ' at its root would not be checked; did you mean type?",
+    ]
+
+
 def test_arguments_beside_properties() -> None:
     words = "'{}' is beside properties, not in it, and would not be checked: move it into properties"
     assert faults({"type": "object", "a": {"minimum": 1}, "b": {}}, ADD) == [words.format("a"), words.format("b")]
