@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "check":
             report = checks.check(loaded)
             _say(report.lines)
+            if report.summary:
+                sys.stdout.write(f"{report.summary}\n")
             return INVALID if report.is_faulty else 0
         if loaded.server.workers > 1:
             _log_to_stderr("%(asctime)s %(process)d %(levelname)s %(message)s")

@@ -1,1 +1,1 @@
-"""The file and the database: what is served, or everything that is wrong between them."""
+"""Whether the file and its database match: what is served, or everything that is wrong between them."""

@@ -1,63 +1,79 @@
-"""Whether the file and what it leads to fit each other: everything that is wrong between them, at once.
+"""`check`: everything that is wrong between the file, its keys, its database and its LISTEN connection, at once.
 
-Owns what is asked of whom: the database, the listener's connection, the keys. Must not know how anything is served.
+Owns which of these is asked, and the report. Must not know how anything is served.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pgrpc.config as configuration
-from pgrpc.check import factories, resolve
+from pgrpc.check import factories, findings, resolve
 from pgrpc.postgres import connect, listener
 from pgrpc.web import http_client
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """lines: faults and warnings, in the order of the file."""
+    """lines: faults and warnings, in the order of the file. summary: one line where there is no fault, else empty."""
 
     lines: Sequence[str]
     is_faulty: bool
-
-
-async def _key_faults(auth: configuration.Auth) -> Sequence[resolve.Finding]:
-    from pgrpc.auth import authenticator as authenticating
-
-    return await authenticating.faults(auth, http_client.fetch)
+    summary: str = ""
 
 
 def check(config: configuration.Config) -> Report:
-    """Everything wrong between the file and the database, and what is hardly meant."""
-    faults: list[resolve.Finding] = []
-    warnings: list[resolve.Finding] = []
-
-    async def look() -> None:
-        if config.auth is not None:
-            faults.extend(await _key_faults(config.auth))
-        try:
-            warnings.extend((await resolve.inspect(config, for_calls)).warnings)
-        except connect.CannotConnect as error:
-            faults.append((("database", "dsn"), f"cannot connect: {error}"))
-        except resolve.ConfigMismatch as error:
-            faults.extend(error.faults)
-            warnings.extend(error.warnings)
-        key = "listen_dsn" if config.database.listen_dsn else "dsn"
-        try:
-            await listener.Listener(for_events, lambda observation: None).check()
-        except listener.Unusable as error:
-            faults.append((("database", key), f"no events would be heard: {error}"))
-        except connect.CannotConnect as error:
-            if key == "listen_dsn":
-                faults.append((("database", key), f"cannot connect: {error}"))
-
     try:
         for_calls, for_events = factories.connectors(config)
     except configuration.Invalid as error:
         return Report(error.faults, True)
-    asyncio.run(look())
-    return Report(resolve.lines(config, faults, warnings), bool(faults))
+    faults, warnings = asyncio.run(_look(config, for_calls, for_events))
+    lines = resolve.lines(config, faults, warnings)
+    return Report(lines, bool(faults), "" if faults else _summary(config, len(lines)))
+
+
+async def _look(
+    config: configuration.Config, for_calls: connect.Connector, for_events: connect.Connector
+) -> tuple[list[findings.Finding], Sequence[findings.Finding]]:
+    """The faults and the warnings."""
+    faults: list[findings.Finding] = []
+    warnings: Sequence[findings.Finding] = ()
+    if config.auth is not None:
+        faults.extend(await _key_faults(config.auth))
+    try:
+        warnings = (await resolve.inspect(config, for_calls)).warnings
+    except connect.CannotConnect as error:
+        faults.append((("database", "dsn"), f"cannot connect: {error}"))
+    except resolve.ConfigMismatch as error:
+        faults.extend(error.faults)
+        warnings = error.warnings
+    faults.extend(await _listen_faults(config, for_events))
+    return faults, warnings
+
+
+async def _key_faults(auth: configuration.Auth) -> Sequence[findings.Finding]:
+    from pgrpc.auth import authenticator as authenticating  # it takes long to import
+
+    return await authenticating.faults(auth, http_client.fetch)
+
+
+async def _listen_faults(config: configuration.Config, connector: connect.Connector) -> list[findings.Finding]:
+    key = "listen_dsn" if config.database.listen_dsn else "dsn"
+    try:
+        await listener.Listener(connector, lambda observation: None).check()
+    except listener.Unusable as error:
+        return [(("database", key), f"cannot receive notifications: {error}")]
+    except connect.CannotConnect as error:
+        # Where both use one DSN, this is reported already.
+        return [(("database", key), f"cannot connect: {error}")] if key == "listen_dsn" else []
+    return []
+
+
+def _summary(config: configuration.Config, warnings: int) -> str:
+    counted = f"{_count(len(config.functions), 'function')}, {_count(len(config.channels), 'channel')}"
+    beside = f", {_count(warnings, 'warning')}" if warnings else ""
+    return f"{config.marks.file}: {counted}: no faults{beside}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

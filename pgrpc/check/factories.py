@@ -1,13 +1,13 @@
-"""What the server and `check` build alike of a configuration, and what is wrong with it in the words of the file.
+"""What the server and `check` both build from a configuration: connectors and an authenticator.
 
-Owns the way from a configuration to connectors and an authenticator. Must not know what these are used for.
+Owns reporting what is wrong with these by its place in the file. Must not know what they are used for.
 """
 
 from typing import TYPE_CHECKING
 
 import pgrpc.config as configuration
 from pgrpc import observe
-from pgrpc.check import resolve
+from pgrpc.check import findings, resolve
 from pgrpc.postgres import connect
 from pgrpc.web import http_client
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def connectors(config: configuration.Config) -> tuple[connect.Connector, connect.Connector]:
-    """For calls, and for the listener."""
+    """For calls, and for the listener. Raises config.Invalid."""
     made = []
-    faults: list[resolve.Finding] = []
+    faults: list[findings.Finding] = []
     for key, dsn in (("dsn", config.database.dsn), ("listen_dsn", config.database.listen_dsn or config.database.dsn)):
         try:
             made.append(connect.Connector(dsn, config.database.connect_timeout))
@@ -33,7 +33,7 @@ def connectors(config: configuration.Config) -> tuple[connect.Connector, connect
 async def authenticator(
     config: configuration.Config, observer: observe.Observer
 ) -> "authenticating.Authenticator | None":
-    """None where nobody is asked who he is. Raises config.Invalid where the file's keys are none."""
+    """None where there is no auth. Raises config.Invalid where the file's keys cannot be used."""
     if config.auth is None:
         return None
     # Here, because PyJWT and cryptography take long to import.
@@ -42,6 +42,6 @@ async def authenticator(
     if faults := await authenticating.faults(config.auth):
         raise resolve.invalid(config, faults)
     made = authenticating.Authenticator(config.auth, http_client.fetch, observer)
-    if config.auth.roles is not None:  # what the database says of them does not matter before there can be calls
+    if config.auth.roles is not None:  # known without the database
         made.permit(config.auth.roles)
     return made

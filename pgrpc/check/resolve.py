@@ -7,18 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pgrpc.config as configuration
-from pgrpc.core.functions import allowlist, catalog, roles, routines
+from pgrpc.check import callers, findings
+from pgrpc.core.functions import allowlist, catalog, narrowing, roles, routines
 from pgrpc.postgres import connect, introspect
 
-Place = tuple[str | int, ...]
-"""The keys and indexes that lead to a value of the file."""
-
-Finding = tuple[Place, str]
-"""Where, and what is wrong there."""
+Place = findings.Place
+Finding = findings.Finding
 
 
 class ConfigMismatch(Exception):
-    """warnings: what is hardly meant, beside the faults."""
+    """The file and the database do not match. warnings: what is valid, but probably not intended."""
 
     def __init__(self, faults: Sequence[Finding], warnings: Sequence[Finding]) -> None:
         super().__init__(str(faults))
@@ -28,16 +26,16 @@ class ConfigMismatch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What the database says of all that the file names.
+    """What the database says of everything that the file names.
 
-    predicates: by what `authorize` of a channel names. roles: all that calls may run as. nameable: those that a token
-    may name. hook: the function of auth.pre_request. warnings: of what is allowed, and hardly meant.
+    predicates: by what `authorize` of a channel names. roles: all that calls may run as. token_roles: those that a
+    token may name. hook: the function of auth.pre_request. warnings: what is valid, but probably not intended.
     """
 
     functions: Mapping[str, catalog.Function]
     predicates: Mapping[str, catalog.Function]
     roles: Mapping[str, roles.Role]
-    nameable: frozenset[str]
+    token_roles: frozenset[str]
     hook: routines.Routine | None
     warnings: Sequence[Finding]
 
@@ -55,11 +53,10 @@ def invalid(config: configuration.Config, faults: Sequence[Finding]) -> configur
 
 async def inspect(config: configuration.Config, connector: connect.Connector) -> Resolved:
     """Raises ConfigMismatch, CannotConnect."""
-    auth = config.auth
-    named = list(_roles(config))
-    anonymous = None if auth is None else auth.anonymous_role
+    named = list(callers.named(config))
+    anonymous = None if config.auth is None else config.auth.anonymous_role
     found = await introspect.read(connector, dict(_functions(config)), sorted({name for _, name in named}), anonymous)
-    return _Resolution(config, found, named).fit()
+    return _Resolution(config, found, named).resolve()
 
 
 def _functions(config: configuration.Config) -> Iterator[tuple[Place, str]]:
@@ -73,26 +70,8 @@ def _functions(config: configuration.Config) -> Iterator[tuple[Place, str]]:
         yield ("auth", "pre_request"), config.auth.pre_request
 
 
-def _roles(config: configuration.Config) -> Iterator[tuple[Place, str]]:
-    """Every role that the file names, once: where it lists them, all others are among these."""
-    if config.auth is None:
-        return
-    if config.auth.anonymous_role is not None:
-        yield ("auth", "anonymous_role"), config.auth.anonymous_role
-    if config.auth.roles is not None:
-        for index, name in enumerate(config.auth.roles):
-            yield ("auth", "roles", index), name
-        return
-    for function in config.functions:
-        for name in sorted(function.roles or ()):
-            yield ("functions", function.method, "roles"), name
-    for channel in config.channels:
-        for name in sorted(channel.roles or ()):
-            yield ("channels", channel.name, "roles"), name
-
-
 class _Resolution:
-    """Gathers what is found while the parts are looked at, one after the other."""
+    """Looks at the parts, one after the other, and gathers what it finds."""
 
     def __init__(
         self, config: configuration.Config, found: introspect.Found[Place], named: Sequence[tuple[Place, str]]
@@ -101,93 +80,99 @@ class _Resolution:
         self._auth = config.auth
         self._found = found
         self._named = named
-        self._faults: list[Finding] = list(found.faults.items())
-        self._warnings: list[Finding] = []
+        self._findings = findings.Findings(config.marks)
+        for place, reason in found.faults.items():
+            if isinstance(reason, str) or "auth" not in config.unknown:
+                self._findings.fault(place, reason)
 
-    def fit(self) -> Resolved:
+    def resolve(self) -> Resolved:
         found = self._found
         if found.encoding == "SQL_ASCII":
             words = (
-                "the database's encoding is SQL_ASCII, so its text may be of any encoding and cannot be sent as JSON"
+                "the database's encoding is SQL_ASCII, so the encoding of its text is unknown and JSON cannot hold it"
             )
-            self._faults.append((("database", "dsn"), f"{words}; use a database with the encoding UTF8"))
-        nameable = self._nameable()
-        callers = nameable if self._auth is not None else frozenset((found.login.name,))
-        if self._auth is not None and self._auth.anonymous_role is not None:
-            callers |= {self._auth.anonymous_role}
-        self._look_at_roles(callers)
+            self._findings.fault(("database", "dsn"), f"{words}; use a database with the encoding UTF8")
+        self._findings.warnings += configuration.warnings(self._config)
+        token_roles, clients = self._callers()
         for place, listed in found.routines.items():
-            self._warnings += [(place, words) for routine in listed for words in allowlist.doubts(routine)]
-        functions, predicates, hook = self._functions(callers), self._predicates(callers), self._hook(callers)
-        if self._faults:
-            raise ConfigMismatch(self._faults, self._warnings)
-        known = {name: found.roles[name] for name in callers & found.roles.keys()}
-        return Resolved(functions, predicates, known, nameable, hook, self._warnings)
+            for routine in listed:
+                self._findings.warn(place, allowlist.warnings(routine))
+        functions, predicates, hook = self._functions(clients), self._predicates(clients), self._hook(clients)
+        if faults := self._findings.faults():
+            raise ConfigMismatch(faults, self._findings.warnings)
+        known = {name: found.roles[name] for name in (clients or ()) if name in found.roles}
+        return Resolved(functions, predicates, known, token_roles, hook, self._findings.warnings)
 
-    def _nameable(self) -> frozenset[str]:
-        """The roles that a token may name."""
+    def _callers(self) -> tuple[frozenset[str], allowlist.Callers]:
+        """The roles that a token may name, and all that calls may run as."""
         login, known = self._found.login, self._found.roles
+        if "auth" in self._config.unknown:
+            words = "has faults, so roles and privileges (USAGE, EXECUTE) were not checked"
+            self._findings.fault(("auth",), words)
+            return frozenset(), None
         if self._auth is None:
-            return frozenset()
-        if self._auth.roles is not None:
-            return frozenset(name for name in self._auth.roles if roles.fault(name, login, known) is None)
-        if login.is_superuser:
-            words = f"is needed: every role is granted to {login.name}, a superuser; list those that tokens may name"
-            self._faults.append((("auth", "roles"), words))
-        return roles.granted(login, known)
+            return frozenset(), frozenset((login.name,))
+        token_roles, clients = callers.possible(self._auth, login, known)
+        faults = list(callers.faults(self._auth, self._named, login, known, clients))
+        if not clients and not faults and self._config.functions:
+            words = f"no client can have a role: name an anonymous_role, or grant a role to {login.name}"
+            faults.append((("auth",), words))
+        for place, words in faults:
+            self._findings.fault(place, words)
+        self._findings.warnings += callers.warnings(self._config, self._named, login, known, clients)
+        return token_roles, clients or None
 
-    def _look_at_roles(self, callers: frozenset[str]) -> None:
-        login, known = self._found.login, self._found.roles
-        for place, name in self._named:
-            words = roles.fault(name, login, known)
-            if words is None and name not in callers:
-                words = f"no client can have the role {name}: list it in auth.roles, with all others that one may have"
-            if words is not None:
-                self._faults.append((place, words))
-        if self._auth is None:
-            return
-        places = {name: place for place, name in reversed(self._named)}
-        for name in sorted(callers & known.keys()):
-            place = places.get(name, ("auth", "roles"))
-            self._warnings += [(place, words) for words in roles.doubts(known[name])]
-        self._warnings += [(("database", "dsn"), words) for words in roles.login_doubts(login)]
-        if self._auth.cookie is not None and "*" in self._config.server.allowed_origins:
-            words = '"*" lets any page connect, but not with auth.cookie: that is for pages listed by their names'
-            self._warnings.append((("server", "allowed_origins"), words))
-
-    def _functions(self, callers: frozenset[str]) -> Mapping[str, catalog.Function]:
+    def _functions(self, clients: allowlist.Callers) -> Mapping[str, catalog.Function]:
         places: dict[str, Place] = {
             entry.method: ("functions", entry.method, "function") for entry in self._config.functions
         }
         readable = [entry for entry in self._config.functions if places[entry.method] not in self._found.faults]
         behind = {method: self._found.routines.get(place, ()) for method, place in places.items()}
-        built, problems = allowlist.build(readable, behind, self._config.schemas, callers)
-        self._faults += [(("functions", p.method, *((p.key,) if p.key else ())), p.message) for p in problems]
+        built, problems = allowlist.build(readable, behind, self._config.schemas, clients)
+        for problem in problems:
+            self._fault(("functions", problem.method, *((problem.key,) if problem.key else ())), problem.reason)
+        faulty = {(problem.method, problem.key) for problem in problems}
         for entry in readable:
             if entry.roles is not None:
-                doubts = (words for routine in behind[entry.method] for words in allowlist.public_doubts(routine))
-                self._warnings += [(("functions", entry.method, "roles"), words) for words in doubts]
+                for routine in behind[entry.method]:
+                    self._findings.warn(("functions", entry.method, "roles"), allowlist.public_warnings(routine))
+            if entry.params is not None and (entry.method, "params") not in faulty:
+                self._findings.warn(("functions", entry.method, "params"), narrowing.warnings(entry.params.document))
         return built.functions
 
-    def _predicates(self, callers: frozenset[str]) -> Mapping[str, catalog.Function]:
+    def _predicates(self, clients: allowlist.Callers) -> Mapping[str, catalog.Function]:
         made: dict[str, catalog.Function] = {}
         for entry in self._config.channels:
             place: Place = ("channels", entry.name, "authorize")
             if entry.authorize is None or place in self._found.faults:
                 continue
+            wanted = clients and (clients.intersection(entry.roles or ()) or clients)
             try:
-                behind = self._found.routines.get(place, ())
-                made[entry.authorize] = allowlist.predicate(entry.authorize, behind, entry.roles or callers)
+                made[entry.authorize] = allowlist.predicate(
+                    entry.authorize, self._found.routines.get(place, ()), wanted
+                )
             except allowlist.Unusable as error:
-                self._faults.append((place, str(error)))
+                for reason in error.reasons:
+                    self._fault(place, reason)
         return made
 
-    def _hook(self, callers: frozenset[str]) -> routines.Routine | None:
+    def _hook(self, clients: allowlist.Callers) -> routines.Routine | None:
         place: Place = ("auth", "pre_request")
         if self._auth is None or self._auth.pre_request is None or place in self._found.faults:
             return None
         try:
-            return allowlist.hook(self._auth.pre_request, self._found.routines.get(place, ()), callers)
+            return allowlist.hook(self._auth.pre_request, self._found.routines.get(place, ()), clients)
         except allowlist.Unusable as error:
-            self._faults.append((place, str(error)))
+            for reason in error.reasons:
+                self._fault(place, reason)
             return None
+
+    def _fault(self, place: Place, reason: allowlist.Reason) -> None:
+        """With what could be meant in the place of a function that does not exist."""
+        similar = self._found.similar.get(place)
+        if similar:
+            meant = f"write {place[-1]}: {similar[0]}"
+            if len(similar) > 1:
+                meant = f"write the one you mean, as in {place[-1]}: {similar[0]}"
+            reason = f"{reason}; found {', '.join(similar)}: {meant}"
+        self._findings.fault(place, reason)

@@ -20,7 +20,10 @@ def warnings(config: model.Config) -> list[tuple[model.Place, str]]:
 
 
 def _open_to_everybody(config: model.Config) -> Iterator[tuple[model.Place, str]]:
-    if config.auth is not None or "auth" in config.unknown or not _is_every_interface(config.server.host):
+    is_own = not config.marks.names  # the settings of a server that we replace have no auth that could be added
+    if config.auth is not None or config.unknown & {"auth", "server"} or not is_own:
+        return
+    if not _is_every_interface(config.server.host):
         return
     yield (
         ("server", "host"),

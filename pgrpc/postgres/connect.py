@@ -7,14 +7,13 @@ does not answer (https://www.postgresql.org/docs/current/libpq-connect.html#LIBP
 """
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import AsyncIterator
 
 import psycopg2
 import psycopg2.extensions
 
-from pgrpc.postgres import prepared
+from pgrpc.postgres import dsn, prepared
 
 _ALWAYS = {
     "client_encoding": "UTF8",
@@ -33,22 +32,15 @@ class CannotConnect(Exception):
     """No host of the DSN gave a connection. str() says why for each, without any secret."""
 
 
-class BadDsn(Exception):
-    """The DSN is not one. str() does not hold it: it may hold a password."""
+BadDsn = dsn.BadDsn
 
 
 class Connector:
     """Opens connections to one DSN. timeout: seconds for each address."""
 
-    def __init__(self, dsn: str, timeout: float) -> None:
-        """Raises BadDsn."""
-        try:
-            self._parameters: dict[str, str] = psycopg2.extensions.parse_dsn(dsn)
-        except psycopg2.ProgrammingError as error:
-            raise BadDsn(
-                "not a connection string: it must be like postgresql://user:password@host:5432/name, "
-                "or like host=... dbname=..."
-            ) from error
+    def __init__(self, text: str, timeout: float) -> None:
+        """text: the DSN. Raises BadDsn."""
+        self._parameters = dsn.parse(text)
         self._timeout = timeout
         self._options = _ORPHANS
 
@@ -62,7 +54,9 @@ class Connector:
                 except TimeoutError:
                     faults.append(f"{where}: no answer within {self._timeout:g} s")
                 except psycopg2.Error as error:
-                    faults.append(f"{where}: {' '.join(str(error).split()) or 'no connection, and no reason is known'}")
+                    faults.append(
+                        f"{where}: {' '.join(str(error).split()) or 'the connection failed without a reason'}"
+                    )
         raise CannotConnect("; ".join(dict.fromkeys(faults)) or "the DSN names no host")
 
     def _sessions(self) -> list[dict[str, str]]:
@@ -82,17 +76,20 @@ class Connector:
             port = ports[index] if 0 < index < len(ports) else ports[0]
             target = {key: value for key, value in (("host", host), ("hostaddr", address), ("port", port)) if value}
             where = f"{host or address or 'the default host'}{':' + port if port else ''}"
-            if address or not host or host.startswith(("/", "@")) or _is_address(host):
+            if address or not host or host.startswith(("/", "@")) or dsn.is_address(host):
                 yield where, target
                 continue
             try:
                 async with asyncio.timeout(self._timeout):
                     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
             except TimeoutError:
-                faults.append(f"{where}: its name could not be looked up within {self._timeout:g} s")
+                faults.append(f"{where}: the name lookup got no answer within {self._timeout:g} s")
                 continue
             except OSError as error:
                 faults.append(f"{where}: {error.strerror or error}")
+                continue
+            except UnicodeError:  # a label of the name is empty, or longer than 63 characters
+                faults.append(f"{where}: not a host name")
                 continue
             for resolved in dict.fromkeys(str(entry[4][0]) for entry in found):
                 yield f"{where} ({resolved})", {**target, "hostaddr": resolved}
@@ -120,11 +117,3 @@ class Connector:
                 return await self._open(target)
             raise
         return opening
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

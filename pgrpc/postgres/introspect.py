@@ -1,19 +1,19 @@
-"""What the database says of the listed functions and roles: its catalog -> core/routines, core/pgtypes, core/roles.
+"""What the database says of the listed functions and roles: its catalog -> core/functions' routines, pgtypes, roles.
 
-Owns the reading of the catalog and of names as SQL writes them. Must not know what may be called, or how.
+Owns reading the catalog, and names as SQL writes them. Must not know what may be called, or how.
 """
 
 import asyncio
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
 import psycopg2
 import psycopg2.errors
 
-from pgrpc.core.functions import pgtypes, roles, routines
+from pgrpc.core.functions import near, pgtypes, privileges, roles, routines
 from pgrpc.postgres import connect, connection, sqlstate
 
 _SQL = resources.files(__package__)
@@ -24,15 +24,21 @@ _NAME = re.compile(rf"\s*(?:({_IDENTIFIER})\s*\.\s*)?({_IDENTIFIER})\s*(\(.*\))?
 _PATIENCE = 30.0
 """Seconds for the reading of the whole catalog."""
 
+_SEARCHED = 10
+"""Functions that do not exist for which close names are compared: each takes some milliseconds."""
+
+_OFFERED = 3
+"""Names offered in place of one."""
 
 Entry = TypeVar("Entry")
-"""By which the caller knows a function."""
+"""What the caller knows a function by."""
 
 
 class Found(Generic[Entry]):
     """encoding: of the database, such as "UTF8". roles: those asked about, and those that the login role may become.
 
-    routines: entry -> what its function names. faults: entry -> why that cannot be read.
+    routines: entry -> what its function names. faults: entry -> why that cannot be read. similar: entry whose function
+    does not exist -> the functions that could be meant, as the file would have them.
     """
 
     def __init__(self, encoding: str, login: roles.Login, known: Mapping[str, roles.Role]) -> None:
@@ -40,7 +46,8 @@ class Found(Generic[Entry]):
         self.login = login
         self.roles = known
         self.routines: dict[Entry, list[routines.Routine]] = {}
-        self.faults: dict[Entry, str] = {}
+        self.faults: dict[Entry, str | privileges.Missing] = {}
+        self.similar: dict[Entry, list[str]] = {}
 
 
 async def read(
@@ -51,8 +58,8 @@ async def read(
 ) -> Found[Entry]:
     """functions: entry -> function as the file has it: a name, schema.name, or either with its argument types.
 
-    named: roles to look for. anonymous: the role whose rights to write are to be looked at.
-    Raises connecting.CannotConnect, also where the connection is lost on the way.
+    named: roles to look for. anonymous: the role whose privileges to write are looked at.
+    Raises connect.CannotConnect, also where the connection is lost on the way.
     """
     conn = await connector.connect()
     try:
@@ -102,13 +109,18 @@ async def _functions(conn: connection.Connection, functions: Mapping[Entry, str]
         text = functions[entry]
         match = _NAME.fullmatch(text)
         if match is None:
-            found.faults[entry] = f"{text!r} is not a function's name as SQL writes it: name, schema.name, name(types)"
+            found.faults[entry] = f"{text!r} is not a function name: write name, schema.name or schema.name(types)"
             continue
         schema, name, arguments = match.groups()
         row: dict[str, Any] = {"entry": number, "schema": schema and _fold(schema), "name": _fold(name)}
         if arguments is not None:
             try:
                 row["oid"] = await _oid(conn, text, [name for name in found.roles if found.roles[name].may_set])
+            except psycopg2.errors.InsufficientPrivilege:
+                lacking = [name for name in found.roles if found.roles[name].may_set] or [found.login.name]
+                on = privileges.quoted(row["schema"])
+                found.faults[entry] = privileges.Missing("USAGE", "schema", on, tuple(sorted(lacking)))
+                continue
             except psycopg2.Error as error:
                 if conn.closed_by is not None:
                     raise
@@ -121,6 +133,25 @@ async def _functions(conn: connection.Connection, functions: Mapping[Entry, str]
     types = _Types(await _json(conn, "types.sql", oids))
     for row in described:
         found.routines.setdefault(entries[row["entry"]], []).append(_routine(row, types))
+    missing = [row for row in wanted if entries[row["entry"]] not in found.routines]
+    if missing:
+        known = await _json(conn, "similar.sql", [row["name"] for row in missing])
+        for number, row in enumerate(missing):
+            if offered := _similar(row, known, search=number < _SEARCHED):
+                found.similar[entries[row["entry"]]] = offered
+
+
+def _similar(wanted: Mapping[str, Any], known: Sequence[Mapping[str, str]], *, search: bool) -> list[str]:
+    """Functions of the same name elsewhere, or in another case; with `search`, the one of the closest name."""
+    name = wanted["name"].lower()
+    same = [row for row in known if row["name"].lower() == name]
+    if not same and search:
+        within = [row for row in known if wanted["schema"] is None or row["schema"] == wanted["schema"]]
+        close = near.near(name, dict.fromkeys(row["name"] for row in within or known), limit=len(known))
+        same = [row for row in within or known if row["name"] == close]
+    with_types = "oid" in wanted
+    shown = (row["sql"] + (f"({row['arguments']})" if with_types else "") for row in same)
+    return list(dict.fromkeys(shown))[:_OFFERED]
 
 
 async def _oid(conn: connection.Connection, signature: str, others: Collection[str]) -> int:
@@ -182,6 +213,8 @@ def _routine(row: dict[str, Any], types: "_Types") -> routines.Routine:
         row["is_public"],
         row["is_open_definer"],
         row["description"],
+        frozenset(row["lacks_usage"]),
+        frozenset(row["lacks_execute"]),
     )
 
 

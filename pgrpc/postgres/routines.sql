@@ -21,6 +21,16 @@ from (
             from asked, json_array_elements_text(asked.json -> 'roles') role
             where has_schema_privilege(role, n.oid, 'USAGE') and has_function_privilege(role, p.oid, 'EXECUTE')
         ) as executable_by,
+        (
+            select coalesce(json_agg(role), '[]')
+            from asked, json_array_elements_text(asked.json -> 'roles') role
+            where not has_schema_privilege(role, n.oid, 'USAGE')
+        ) as lacks_usage,
+        (
+            select coalesce(json_agg(role), '[]')
+            from asked, json_array_elements_text(asked.json -> 'roles') role
+            where not has_function_privilege(role, p.oid, 'EXECUTE')
+        ) as lacks_execute,
         has_function_privilege('public', p.oid, 'EXECUTE') as is_public,
         p.prosecdef and not exists (
             select from unnest(p.proconfig) setting where setting like 'search_path=%%'

@@ -178,7 +178,7 @@ def _use(
     calls.learn(resolved.roles, resolved.hook)
     functions.functions, functions.predicates = resolved.functions, resolved.predicates
     if authenticator is not None:
-        authenticator.permit(resolved.nameable)
+        authenticator.permit(resolved.token_roles)
 
 
 def _admission(

@@ -1,4 +1,4 @@
-"""`server.py check` of a file with identities: roles, grants and functions that do not fit, or are hardly meant."""
+"""`server.py check` of a file with identities: faults of roles, grants and functions, and warnings."""
 
 import re
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def lines(folder: Path, text: str, dsn: str, command: str = "check") -> tuple[in
 
 
 def test_all_is_well_where_the_login_role_may_not_even_look(made: conftest.Database, tmp_path: Path) -> None:
-    assert lines(tmp_path, WELL, acting.login_dsn(made)) == (0, [])
+    assert lines(tmp_path, WELL, acting.login_dsn(made)) == (0, ["config.yaml: 2 functions, 2 channels: no faults"])
 
 
 FAULTY = f"""\
@@ -81,11 +81,14 @@ FAULTS = [
     ("6:7: auth.roles[1]", f"{LOGIN} is the login role"),
     ("7:7: auth.roles[2]", "the database has no role acting_nobody"),
     ("8:7: auth.roles[3]", "postgres is a superuser"),
-    ("9:7: auth.roles[4]", f"the login role {LOGIN} may not become pg_monitor (GRANT pg_monitor TO {LOGIN})"),
-    ("10:3: auth.anonymous_role", "the database has no role Acting_anon (names are case-sensitive here)"),
+    ("9:7: auth.roles[4]", f"the login role {LOGIN} cannot become pg_monitor: GRANT pg_monitor TO {LOGIN}"),
+    ("10:3: auth.anonymous_role", f"the database has no role Acting_anon; did you mean {ANON}?"),
     ("11:3: auth.pre_request", "no function app.open() without arguments"),
-    ("13:10: functions.shut.function", f"may not be executed by Acting_anon or {USER}"),
-    ("15:10: channels.room.authorize", "no function app.check(text) that returns boolean that is visible here"),
+    (
+        "13:10: functions.shut.function",
+        f"{USER} lacks EXECUTE on function app.shut(): GRANT EXECUTE ON FUNCTION app.shut() TO {USER}",
+    ),
+    ("15:10: channels.room.authorize", 'no function app.check(text) that returns boolean; found app."check"()'),
     ("16:12: channels.people.authorize", "no function app.nothing(text) that returns boolean"),
 ]
 BY_GRANT = f"""\
@@ -135,8 +138,71 @@ def test_a_role_that_is_listed_for_what_it_may_not_execute(made: conftest.Databa
         made.execute(f"revoke execute on function app.shut() from {USER}")
     assert status == test_check.INVALID
     assert said == [
-        f"config.yaml:10:30: functions.shut.roles: {ANON} may not execute it (GRANT EXECUTE ON ... TO {ANON})"
+        f"config.yaml:10:30: functions.shut.roles: {ANON} lacks EXECUTE on function app.shut(): "
+        f"GRANT EXECUTE ON FUNCTION app.shut() TO {ANON}"
     ]
+
+
+IMPOSSIBLE = f"""\
+database: {{dsn: "${{TEST_DSN}}"}}
+auth:
+  secret: {"s" * 32}
+  roles: [{USER}]
+  anonymous_role: {ANON}
+functions:
+  open: {{function: app.open, roles: [acting_usr, {ANON}]}}
+  fixed: {{function: app.fixed, roles: [{USER}]}}
+channels:
+  people: {{roles: [{ADMIN}]}}
+"""
+
+
+def test_a_role_that_no_client_can_have_beside_auth_roles(made: conftest.Database, tmp_path: Path) -> None:
+    status, said = lines(tmp_path, IMPOSSIBLE, acting.login_dsn(made))
+    assert status == test_check.INVALID
+    assert [line for line in said if " warning: " not in line] == [
+        f"config.yaml:7:30: functions.open.roles: no client can have the role acting_usr; did you mean {USER}? "
+        f"(auth.roles lists {USER})",
+        f"config.yaml:10:12: channels.people.roles: no client can have the role {ADMIN}: add it to auth.roles "
+        f"(auth.roles lists {USER})",
+    ]
+
+
+@pytest.mark.parametrize(
+    "auth", ["secret: short", f"secret: {'s' * 32}\n  anonymous_rol: {ANON}", f"secret: {'s' * 32}\n  roles: web"]
+)
+def test_a_fault_in_auth_gives_no_advice_on_grants(made: conftest.Database, tmp_path: Path, auth: str) -> None:
+    text = f"""\
+database: {{dsn: "${{TEST_DSN}}"}}
+server: {{host: 0.0.0.0}}
+auth:
+  {auth}
+functions:
+  shut: {{function: app.shut, roles: [{USER}]}}
+  typed: {{function: app.shut()}}
+  nowhere:
+channels:
+  room: {{authorize: app.may}}
+"""
+    status, said = lines(tmp_path, text, acting.login_dsn(made))
+    assert status == test_check.INVALID
+    assert "config.yaml:3:1: auth: has faults, so roles and privileges (USAGE, EXECUTE) were not checked" in said
+    assert [line for line in said if "functions.nowhere" in line]
+    assert not [line for line in said if "GRANT" in line or "server.host" in line or "functions.shut.roles" in line], (
+        said
+    )
+
+
+def test_nobody_can_have_a_role(made: conftest.Database, tmp_path: Path) -> None:
+    made.execute(f"revoke {ANON}, {USER}, {ADMIN} from {LOGIN}")
+    try:
+        rest = f"auth: {{secret: {'s' * 32}}}\nfunctions:\n  a: {{function: app.open}}\n"
+        text = f"database: {{dsn: '${{TEST_DSN}}'}}\n{rest}"
+        status, said = lines(tmp_path, text, acting.login_dsn(made))
+    finally:
+        made.execute(f"grant {ANON}, {USER}, {ADMIN} to {LOGIN}")
+    words = f"no client can have a role: name an anonymous_role, or grant a role to {LOGIN}"
+    assert (status, said) == (test_check.INVALID, [f"config.yaml:2:1: auth: {words}"])
 
 
 def test_every_role_is_granted_to_a_superuser(made: conftest.Database, tmp_path: Path) -> None:
@@ -145,10 +211,12 @@ def test_every_role_is_granted_to_a_superuser(made: conftest.Database, tmp_path:
     assert status == test_check.INVALID
     first, second = said
     assert re.match(r"config\.yaml:1:12: database\.dsn: warning: postgres is a superuser", first)
-    assert re.match(r"config\.yaml:2:1: auth\.roles: is needed: every role is granted to postgres", second)
+    assert re.match(
+        r"config\.yaml:2:1: auth\.roles: is required: postgres is a superuser, which has every role", second
+    )
 
 
-DOUBTFUL = f"""\
+QUESTIONABLE = f"""\
 database: {{dsn: "${{TEST_DSN}}"}}
 server: {{allowed_origins: ["*", "https://example.com"]}}
 auth:
@@ -159,18 +227,18 @@ functions:
   open: {{function: app.open, roles: [{USER}]}}
   definer: {{function: app.definer}}
 """
-DOUBTS = [
+WARNINGS = [
     ("1:12: database.dsn", f"{LOGIN} owns app.notes, or inherits from the owner"),
-    ("2:10: server.allowed_origins", '"*" lets any page connect, but not with auth.cookie'),
+    ("2:10: server.allowed_origins", '"*" lets any page connect, but auth.cookie is only read'),
     ("3:1: auth.roles", f"{ADMIN} has BYPASSRLS"),
-    ("5:3: auth.anonymous_role", f"{ANON}, which everybody has without a token, may write app.notes, app.others"),
+    ("5:3: auth.anonymous_role", f"{ANON}, the role of every client without a token, may write app.notes, app.others"),
     ("8:30: functions.open.roles", "PUBLIC may execute app.open(text)"),
     ("9:13: functions.definer.function", "app.definer() is SECURITY DEFINER without a search_path"),
 ]
 
 
 @pytest.fixture
-def doubtful(made: conftest.Database) -> Iterator[str]:
+def questionable(made: conftest.Database) -> Iterator[str]:
     made.execute(
         f"alter role {ADMIN} bypassrls; alter table app.notes owner to {LOGIN}; grant truncate on app.notes to {ANON}; "
         f"grant update (b) on app.others to {ANON}"
@@ -182,16 +250,18 @@ def doubtful(made: conftest.Database) -> Iterator[str]:
     )
 
 
-def test_warnings(doubtful: str, tmp_path: Path) -> None:
-    status, said = lines(tmp_path, DOUBTFUL, doubtful)
+def test_warnings(questionable: str, tmp_path: Path) -> None:
+    status, said = lines(tmp_path, QUESTIONABLE, questionable)
     assert status == 0
-    assert len(said) == len(DOUBTS), said
-    for line, (place, words) in zip(said, DOUBTS, strict=True):
+    assert sorted(said)[0] == "config.yaml: 2 functions, 0 channels: no faults, 6 warnings"
+    said = [line for line in said if " warning: " in line]
+    assert len(said) == len(WARNINGS), said
+    for line, (place, words) in zip(said, WARNINGS, strict=True):
         assert line.startswith(f"config.yaml:{place}: warning: {words}")
 
 
-def test_warnings_are_in_the_log_of_the_server(doubtful: str, tmp_path: Path) -> None:
-    rest = DOUBTFUL.replace("server: {", "server: {port: 0, ")
-    with serving.serving(tmp_path, doubtful, rest) as server:
-        for _, words in DOUBTS:
+def test_warnings_are_in_the_log_of_the_server(questionable: str, tmp_path: Path) -> None:
+    rest = QUESTIONABLE.replace("server: {", "server: {port: 0, ")
+    with serving.serving(tmp_path, questionable, rest) as server:
+        for _, words in WARNINGS:
             assert f": warning: {words}" in server.log

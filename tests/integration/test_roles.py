@@ -101,7 +101,7 @@ def given(made: conftest.Database) -> Any:
 
 async def test_as_whom(given: Any) -> None:
     async with acting.acting(given) as calls:
-        assert calls.fit.nameable == {ANON, USER, ADMIN}
+        assert calls.fit.token_roles == {ANON, USER, ADMIN}
         assert await calls.run(ANN, "who") == [USER, LOGIN, "ann"]
         assert await calls.run(NOBODY, "who") == [ANON, LOGIN, None]
         assert await calls.run(BOSS, "who") == [ADMIN, LOGIN, "ann"]

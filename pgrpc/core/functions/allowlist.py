@@ -1,15 +1,15 @@
-"""The whitelist x what the database says -> the catalog, or everything that keeps a listed function from being called.
+"""The listed functions and what the database says of them -> the catalog, or why a function cannot be called.
 
 Owns the rules of what can be offered at all; runs at start and for `check`, never during a call. Must not know the
 configuration file: it sees entries, and names the entry and key at fault.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal
 
-from pgrpc.core.functions import catalog, pgtypes, routines
+from pgrpc.core.functions import catalog, narrowing, pgtypes, privileges, routines
 from pgrpc.core.limits import ratelimit
 from pgrpc.core.validation import schemas
 
@@ -24,9 +24,9 @@ class SchemaFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A method that clients may call. function: as the file has it; what it means is for the database to say.
+    """A method that clients may call. function: as the file has it; the database says what it means.
 
-    roles: who may call it, None is everybody. rate: how often one client may.
+    roles: who may call it; None is everybody. rate: how often one client may.
     """
 
     method: str
@@ -39,25 +39,40 @@ class Entry:
     rate: ratelimit.Rate | None = None
 
 
+Reason = str | privileges.Missing
+"""Why a function cannot be called: what is wrong with it, or the privilege that is missing."""
+
+Callers = frozenset[str] | None
+"""The roles that calls may run as; None where they are not known, so that privileges are not judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A fault between the file and the database. `key`: the entry's key that it is about, or None."""
 
     method: str
     key: str | None
-    message: str
+    reason: Reason
+
+
+class Unusable(Exception):
+    """Why a function cannot be what the file wants it to be: `reasons`."""
+
+    def __init__(self, reasons: Sequence[Reason]) -> None:
+        super().__init__("; ".join(map(str, reasons)))
+        self.reasons = tuple(reasons)
 
 
 def build(
     listed: Sequence[Entry],
     found: Mapping[str, Sequence[routines.Routine]],
     documents: Mapping[str, Any],
-    callers: frozenset[str],
+    callers: Callers,
 ) -> tuple[catalog.Catalog, list[Problem]]:
     """The catalog, and everything that keeps listed functions from being called.
 
     found: method -> the routines that its `function` names. documents: uri -> JSON document, all that a
-    hand-written schema may refer to. callers: the roles that calls may run as.
+    hand-written schema may refer to.
     """
     functions: dict[str, catalog.Function] = {}
     problems: list[Problem] = []
@@ -70,94 +85,92 @@ def build(
 
 
 def _function(
-    entry: Entry, found: Sequence[routines.Routine], documents: Mapping[str, Any], callers: frozenset[str]
+    entry: Entry, found: Sequence[routines.Routine], documents: Mapping[str, Any], callers: Callers
 ) -> tuple[catalog.Function | None, list[Problem]]:
-    problems = [
-        Problem(entry.method, "function", f"{routine.signature} cannot be called: {reason}")
-        for routine in found
-        if (reason := _uncallable(routine, callers)) is not None
-    ]
+    kept_out = list(_kept_out(entry, found, callers))
+    problems = [Problem(entry.method, "roles", reason) for reason in kept_out]
+    callable_ = []
+    for routine in found:
+        reasons = _uncallable(routine, callers)
+        problems += [Problem(entry.method, "function", r) for r in reasons if not (kept_out and _is_missing(r))]
+        if not reasons:
+            callable_.append(routine)
     if not found:
-        problems.append(
-            Problem(
-                entry.method,
-                "function",
-                f"the database has no function {entry.function} that is visible here",
-            )
-        )
-    problems += [
-        Problem(entry.method, "roles", f"{role} may not execute it (GRANT EXECUTE ON ... TO {role})")
-        for role in sorted(callers & set(entry.roles or ()))
-        if found and not any(role in routine.executable_by for routine in found)
-    ]
-    overloads = tuple(catalog.Overload(routine) for routine in found if _uncallable(routine, callers) is None)
-    problems += [Problem(entry.method, "function", message) for message in _ambiguities(overloads)]
+        problems.append(Problem(entry.method, "function", f"the database has no function {entry.function}"))
+    overloads = tuple(map(catalog.Overload, callable_))
+    problems += [Problem(entry.method, "function", words) for words in _ambiguities(overloads)]
     narrowed = None
     if entry.params is not None:
         try:
             narrowed = schemas.compile(entry.params.document, entry.params.uri, documents)
         except schemas.Unusable as error:
-            problems += [Problem(entry.method, "params", message) for message in error.faults]
+            faults = error.faults
         else:
-            problems += [Problem(entry.method, "params", m) for m in _misfits(entry.params.document, overloads)]
+            faults = narrowing.faults(entry.params.document, overloads, entry.params.uri, documents)
+        problems += [Problem(entry.method, "params", words) for words in faults]
     if problems:
         return None, problems
     return catalog.Function(entry.method, overloads, narrowed, entry.timeout, entry.numbers, entry.reset), []
 
 
-class Unusable(Exception):
-    """Why a function cannot be what the file wants it to be; str() says so."""
+def _kept_out(entry: Entry, found: Sequence[routines.Routine], callers: Callers) -> Iterator[Reason]:
+    """What the roles that the entry lists lack: each must be able to call one form at least."""
+    wanted = set(entry.roles or ()) & (callers or frozenset())
+    lacking = {role for role in wanted if all(role not in routine.executable_by for routine in found)}
+    for routine in found:
+        yield from privileges.missing_for_each(routine, lacking)
 
 
-def predicate(name: str, found: Sequence[routines.Routine], callers: Collection[str]) -> catalog.Function:
+def predicate(name: str, found: Sequence[routines.Routine], callers: Callers) -> catalog.Function:
     """A function that says yes or no to a text; one of `callers` at least may call it. Raises Unusable."""
-    fitting = [
+    matching = [
         routine
         for routine in found
         if [argument.type.oid for argument in routine.inputs] == [pgtypes.TEXT]
         and (routine.returns.oid, routine.returns_set, routine.kind) == (pgtypes.BOOL, False, "function")
     ]
-    routine = _only(f"{name}(text) that returns boolean", fitting, found)
-    if (reason := _uncallable(routine, callers)) is not None:
-        raise Unusable(f"{routine.signature} cannot be called: {reason}")
+    routine = _only(f"{name}(text) that returns boolean", matching, found)
+    if reasons := _uncallable(routine, callers):
+        raise Unusable(reasons)
     return catalog.Function(name, (catalog.Overload(routine),), None, None, "number", None)
 
 
-def hook(name: str, found: Sequence[routines.Routine], callers: Collection[str]) -> routines.Routine:
+def hook(name: str, found: Sequence[routines.Routine], callers: Callers) -> routines.Routine:
     """A function without arguments that every one of `callers` may call. Raises Unusable."""
-    fitting = [routine for routine in found if not routine.inputs and routine.kind == "function"]
-    routine = _only(f"{name}() without arguments", fitting, found)
-    for caller in sorted(callers):
-        if (reason := _uncallable(routine, (caller,))) is not None:
-            raise Unusable(f"{routine.signature} cannot be called: {reason}")
+    matching = [routine for routine in found if not routine.inputs and routine.kind == "function"]
+    routine = _only(f"{name}() without arguments", matching, found)
+    wrong = _unofferable(routine)
+    lacking = privileges.missing_for_each(routine, callers or ())
+    if reasons := [*([f"{routine.signature} {wrong}"] if wrong else ()), *lacking]:
+        raise Unusable(reasons)
     return routine
 
 
-def _only(wanted: str, fitting: Sequence[routines.Routine], found: Sequence[routines.Routine]) -> routines.Routine:
+def _only(wanted: str, matching: Sequence[routines.Routine], found: Sequence[routines.Routine]) -> routines.Routine:
     """Functions of one name differ in their arguments, so there is at most one: in the first schema that has one."""
-    if not fitting:
-        others = "".join(f"; {routine.signature} is another" for routine in found)
-        raise Unusable(f"the database has no function {wanted} that is visible here{others}")
-    return fitting[0]
+    if not matching:
+        others = f"; found {', '.join(routine.signature for routine in found)}" if found else ""
+        raise Unusable([f"the database has no function {wanted}{others}"])
+    return matching[0]
 
 
-def doubts(routine: routines.Routine) -> list[str]:
-    """What is allowed, and hardly meant."""
+def warnings(routine: routines.Routine) -> list[str]:
+    """What is allowed, but probably not intended."""
     if not routine.is_open_definer:
         return []
     return [
-        f"{routine.signature} is SECURITY DEFINER without a search_path of its own: a caller's objects can come before "
-        f"those it means (ALTER FUNCTION {routine.signature} SET search_path = ..., pg_temp)"
+        f"{routine.signature} is SECURITY DEFINER without a search_path of its own, so a caller's objects can replace "
+        f"those that it means: ALTER FUNCTION {routine.signature} SET search_path = ..., pg_temp"
     ]
 
 
-def public_doubts(routine: routines.Routine) -> list[str]:
-    """Of one that the file gives to some roles only."""
+def public_warnings(routine: routines.Routine) -> list[str]:
+    """The same, of a function that the file gives to some roles only."""
     if not routine.is_public:
         return []
     return [
-        f"PUBLIC may execute {routine.signature}, whatever stands here "
-        f"(REVOKE EXECUTE ON {routine.kind.upper()} {routine.signature} FROM PUBLIC)"
+        f"PUBLIC may execute {routine.signature}, so in the database these roles restrict nobody: "
+        f"REVOKE EXECUTE ON {routine.kind.upper()} {routine.signature} FROM PUBLIC"
     ]
 
 
@@ -165,56 +178,38 @@ _NOT_RESULTS = ("trigger", "event_trigger", "internal", "language_handler", "ind
                 "fdw_handler", "tsm_handler")  # fmt: skip
 
 
-def _uncallable(routine: routines.Routine, callers: Collection[str]) -> str | None:
+def _uncallable(routine: routines.Routine, callers: Callers) -> Sequence[Reason]:
+    """Why none of `callers` can call it; [] where one can."""
+    if (wrong := _unofferable(routine)) is not None:
+        return [f"{routine.signature} {wrong}"]
+    return [] if callers is None else privileges.missing(routine, callers)
+
+
+def _unofferable(routine: routines.Routine) -> str | None:
+    """Why nobody can call it over JSON, whatever the privileges."""
     if routine.kind in ("aggregate", "window"):
-        return f"it is {'an aggregate' if routine.kind == 'aggregate' else 'a window'} function"
+        return f"cannot be called: it is {'an aggregate' if routine.kind == 'aggregate' else 'a window'} function"
     if routine.returns.kind == "pseudo" and routine.returns.name in _NOT_RESULTS:
-        return f"it returns {routine.returns.name}"
+        return f"cannot be called: it returns {routine.returns.name}"
     for argument in routine.inputs:
         innermost = argument.type.of if argument.type.kind == "array" and argument.type.of else argument.type
         if innermost.kind == "pseudo":
-            return f"its argument {argument.name} has the type {argument.type.name}, which JSON cannot stand for"
-    if routine.executable_by.isdisjoint(callers):
-        grant = f"GRANT EXECUTE ON {routine.kind.upper()} ..."
-        who = " or ".join(sorted(callers))
-        return f"it may not be executed by {who}: that takes USAGE on its schema, and EXECUTE ({grant})"
+            return (
+                f"cannot be called: its argument {argument.name} has the type {argument.type.name}, "
+                "which JSON cannot express"
+            )
     return None
 
 
+def _is_missing(reason: Reason) -> bool:
+    return isinstance(reason, privileges.Missing)
+
+
 def _ambiguities(overloads: Sequence[catalog.Overload]) -> list[str]:
-    """Pairs of overloads that one set of argument names fits both."""
+    """Pairs of overloads that both take one set of argument names."""
     return [
-        f"{a.routine.signature} and {b.routine.signature} take the same argument names: name the one meant, "
-        f"as in `function: {a.routine.signature}`"
+        f"ambiguous: {a.routine.by_name} and {b.routine.by_name} take the same argument names; "
+        f"write the one you mean, as in function: {a.routine.signature}"
         for a, b in combinations(overloads, 2)
         if a.required | b.required <= a.accepted & b.accepted
     ]
-
-
-def _misfits(document: Any, overloads: Sequence[catalog.Overload]) -> list[str]:
-    """Where a hand-written schema can never fit the signature."""
-    if not isinstance(document, dict) or not overloads:
-        return []
-    accepted = frozenset[str]().union(*(o.accepted for o in overloads))
-    takes = f"the function takes {', '.join(sorted(accepted)) or 'no arguments'}"
-    properties = document.get("properties", {})
-    required = document.get("required")  # a boolean in drafts 3 and 4
-    named = dict.fromkeys([*properties, *(required if isinstance(required, list) else ())])
-    faults = [f"the schema names {name!r}, but {takes}" for name in named if name not in accepted]
-    if "object" not in (_types(document) or {"object"}):
-        faults.append("the schema must describe an object: the arguments by name")
-    for name in sorted(accepted & set(properties)):
-        asked = _types(properties[name])
-        offered = [_types(o.schema["properties"][name]) for o in overloads if name in o.accepted]
-        if asked and all(offer and not (asked & offer) for offer in offered):
-            faults.append(f"the schema wants {name!r} to be {' or '.join(sorted(asked))}, which its type never is")
-    return faults
-
-
-def _types(schema: Any) -> set[str]:
-    """The JSON types that a schema's own `type` allows; the empty set where it does not say."""
-    if not isinstance(schema, dict) or "type" not in schema:
-        return set()
-    types = schema["type"]
-    found = {types} if isinstance(types, str) else set(types)
-    return found | {"integer"} if "number" in found else found

@@ -1,15 +1,17 @@
-"""The roles of PostgreSQL that clients' calls may run as: what the database says of them, and which are never lent.
+"""The roles of PostgreSQL that clients may have: what the database says of them, and which no client can have.
 
-Owns the rules for roles; they run at start and for `check`, never during a call. Must not know tokens, SQL, nor where
-in the file a role is named.
+Owns the rules for roles; they run at start and for `check`, never during a call. Must not know tokens, nor where in
+the file a role is named.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from pgrpc.core.functions import near, privileges
+
 _NEVER_SET = frozenset(("role", "session_authorization", "client_encoding", "standard_conforming_strings"))
-"""Settings that say who runs a call, and how its text travels: those are the server's."""
+"""Settings that decide who runs a call and how its text travels: only the server sets these."""
 
 
 def _nothing() -> Mapping[str, str]:
@@ -21,7 +23,7 @@ class Role:
     """One row of pg_roles, as the login role sees it.
 
     may_set: the login role may SET ROLE to it. given: its own settings (ALTER ROLE ... SET) that anybody may set.
-    timeout: seconds, its own statement_timeout; None where it has none, or none at all ("0"). writes: the first
+    timeout: seconds, its own statement_timeout; None where it has none, or "0". writes: the first
     tables that it may write, where that was asked.
     """
 
@@ -51,50 +53,52 @@ class Login:
 def fault(name: str, login: Login, found: Mapping[str, Role]) -> str | None:
     """Why no client may have this role, in words; None where one may."""
     if name in ("", "none"):
-        return f"{name!r} is no role: SET ROLE would give clients the login role {login.name}"
+        return f"{name!r} is not a role: SET ROLE would give clients the login role {login.name}"
     if name == login.name:
-        return f"{name} is the login role, which clients may not have: it can become every other role"
+        return f"{name} is the login role, which no client may have: it can become every other role"
     role = found.get(name)
     if role is None:
-        return f"the database has no role {name} (names are case-sensitive here)"
+        close = near.near(name, sorted(n for n, r in found.items() if n != login.name and r.may_set))
+        return f"the database has no role {name}" + (f"; did you mean {close}?" if close else "")
     if role.is_superuser:
-        return f"{name} is a superuser, which clients may not be"
+        return f"{name} is a superuser, which no client may be"
     if not role.may_set:
-        return f"the login role {login.name} may not become {name} (GRANT {name} TO {login.name})"
+        grant = f"GRANT {privileges.quoted(name)} TO {privileges.quoted(login.name)}"
+        return f"the login role {login.name} cannot become {name}: {grant}"
     return None
 
 
 def granted(login: Login, found: Mapping[str, Role]) -> frozenset[str]:
-    """The roles that were granted to the login role, without those that are never lent.
+    """The roles that were granted to the login role, without those that no client can have.
 
-    Of a superuser that would be every role, PostgreSQL's own too: none was granted to it.
+    A superuser has every role, PostgreSQL's own too, though none was granted to it: then there are none.
     """
     if login.is_superuser:
         return frozenset()
     return frozenset(n for n in found if not n.startswith("pg_") and fault(n, login, found) is None)
 
 
-def doubts(role: Role) -> list[str]:
-    """What is allowed, and hardly meant."""
+def warnings(role: Role) -> list[str]:
+    """What is allowed, but probably not intended."""
     found = []
     if role.bypasses_row_security:
-        found.append(f"{role.name} has BYPASSRLS: row security does not hold for its calls")
+        found.append(f"{role.name} has BYPASSRLS: row security does not apply to its calls")
     if role.writes:
         found.append(
-            f"{role.name}, which everybody has without a token, may write {_some(role.writes)}: "
-            "let a function write for it, SECURITY DEFINER"
+            f"{role.name}, the role of every client without a token, may write {_some(role.writes)}: "
+            "revoke that, and let a SECURITY DEFINER function write"
         )
     return found
 
 
-def login_doubts(login: Login) -> list[str]:
-    """A function can take the login role by RESET ROLE: what that one may do, its callers may."""
+def login_warnings(login: Login) -> list[str]:
+    """A function can switch to the login role by RESET ROLE, so its callers may do all that the login role may."""
     if login.is_superuser:
-        return [f"{login.name} is a superuser, and a function can take its rights by RESET ROLE: use a role of its own"]
+        return [f"{login.name} is a superuser, and a function can get its rights by RESET ROLE: log in as another role"]
     if login.owns:
         return [
-            f"{login.name} owns {_some(login.owns)}, or inherits from the owner, and a function can take its rights by "
-            "RESET ROLE: use a role that owns nothing, NOINHERIT"
+            f"{login.name} owns {_some(login.owns)}, or inherits from the owner, and a function can get its rights by "
+            "RESET ROLE: log in as a role that owns nothing, with NOINHERIT"
         ]
     return []
 

@@ -1,7 +1,7 @@
 """What the database says of its functions and procedures, as plain values.
 
-Owns the vocabulary between the catalog's reader (postgres/introspect) and its users. Must not know SQL text,
-nor which routines are listed.
+Owns the words shared by the catalog's reader (postgres/introspect) and its users. Must not know SQL text, nor which
+routines are listed.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,9 @@ class Argument:
 class Routine:
     """One row of pg_proc. `signature` is how people write it: "auction.place_bid(integer, numeric)".
 
-    executable_by: of the roles asked about. is_public: PUBLIC has EXECUTE. is_open_definer: it is SECURITY DEFINER and
-    takes its search_path from the caller.
+    executable_by: of the roles asked about. lacks_usage: of the same, those without USAGE on the schema. lacks_execute:
+    those without EXECUTE on the routine itself. is_public: PUBLIC has EXECUTE. is_open_definer: it is SECURITY DEFINER
+    and takes its search_path from the caller.
     """
 
     schema: str
@@ -44,10 +45,18 @@ class Routine:
     is_public: bool = False
     is_open_definer: bool = False
     description: str | None = None
+    lacks_usage: frozenset[str] = frozenset()
+    lacks_execute: frozenset[str] = frozenset()
 
     @property
     def inputs(self) -> tuple[Argument, ...]:
         return tuple(a for a in self.arguments if a.is_input)
+
+    @property
+    def by_name(self) -> str:
+        """With its arguments' names, for people: "auction.place_bid(item integer, amount numeric)"."""
+        named = (f"{'VARIADIC ' if a.mode == 'variadic' else ''}{a.name} {a.type.name}" for a in self.inputs)
+        return f"{self.signature[: self.signature.rindex('(')]}({', '.join(named)})"
 
     @property
     def outputs(self) -> tuple[Argument, ...]:

@@ -255,8 +255,41 @@ def test_many_faults_are_counted_but_not_all_listed() -> None:
 
 
 def test_what_is_too_many_names_the_signature() -> None:
-    with pytest.raises(errors.InvalidParams, match=r"/2: is one too many: public\.f\(integer, integer\)"):
+    with pytest.raises(errors.InvalidParams, match=r"/2: one parameter too many: public\.f\(a integer, b integer\)"):
         function(ADD).bind([1, 2, 3])
+
+
+UNKNOWN = "unknown parameter"
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"qty": 1}, [("/qty", f"{UNKNOWN}; did you mean quantity?")]),
+        ({"Note": 1}, [("/Note", f"{UNKNOWN}; did you mean note?")]),
+        ({"a/b": 1}, [("/a~1b", UNKNOWN)]),
+        ({"$1": 1}, [("/$1", UNKNOWN)]),
+        ({"quantity" * 100_000: 1}, [(f"/{'quantity' * 100_000}", UNKNOWN)]),
+        (
+            {f"note{i}": 1 for i in range(5)},
+            [(f"/note{i}", f"{UNKNOWN}; did you mean note?" if i < 3 else UNKNOWN) for i in range(5)],
+        ),
+    ],
+)
+def test_the_parameter_that_was_probably_meant(params: Any, words: Any) -> None:
+    of = routine(argument("quantity", default=True), argument("note", default=True), argument("$3", default=True))
+    with pytest.raises(errors.InvalidParams) as caught:
+        function(of).bind(params)
+    assert [(fault["path"], fault["message"]) for fault in caught.value.data] == words
+    assert {fault["rule"] for fault in caught.value.data} == {"additionalProperties"}
+
+
+def test_a_name_inside_a_value_keeps_its_words() -> None:
+    of = routine(argument("pair", building.composite(left=building.INT4)))
+    with pytest.raises(errors.InvalidParams) as caught:
+        function(of).bind({"pair": {"left": 1, "lift": 2}})
+    assert [fault["path"] for fault in caught.value.data] == ["/pair/lift"]
+    assert UNKNOWN not in caught.value.message
 
 
 def test_no_value_is_echoed() -> None:
@@ -315,6 +348,7 @@ def test_what_fits_the_narrowed_schema_is_bound() -> None:
 SHORT = routine(argument("id"), signature="public.f(id)")
 LONG = routine(argument("id"), argument("name", building.TEXT), signature="public.f(id, name)")
 OTHER = routine(argument("email", building.TEXT), signature="public.f(email)")
+FORMS = "public.f(id integer), public.f(id integer, name text), public.f(email text)"
 
 
 @pytest.mark.parametrize(
@@ -335,17 +369,18 @@ def test_the_overload_that_is_meant(params: Any, chosen: Any) -> None:
     [
         pytest.param(
             ["x"],
-            "fits several forms; give the parameters by name: public.f(id); public.f(email)",
+            "ambiguous: several overloads take 1 parameter; pass it by name: "
+            "public.f(id integer), public.f(email text)",
             id="ambiguous by position",
         ),
         pytest.param(
             [1, 2, 3],
-            "no form takes this number of parameters: public.f(id); public.f(id, name); public.f(email)",
+            f"no overload takes 3 parameters: {FORMS}",
             id="none of that number",
         ),
         pytest.param(
             {"id": 1, "email": "x"},
-            "no form takes these names of parameters: public.f(id); public.f(id, name); public.f(email)",
+            f"no overload takes these parameter names: {FORMS}",
             id="none of those names",
         ),
     ],

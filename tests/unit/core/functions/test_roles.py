@@ -1,4 +1,4 @@
-"""Which roles clients may have, and which are never lent."""
+"""Which roles clients may have, and which no client can have."""
 
 from types import MappingProxyType
 
@@ -23,12 +23,14 @@ KNOWN = {
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("", "'' is no role: SET ROLE would give clients the login role app"),
-        ("none", "'none' is no role: SET ROLE would give clients the login role app"),
-        ("app", "app is the login role, which clients may not have: it can become every other role"),
-        ("Web_user", "the database has no role Web_user (names are case-sensitive here)"),
-        ("boss", "boss is a superuser, which clients may not be"),
-        ("stranger", "the login role app may not become stranger (GRANT stranger TO app)"),
+        ("", "'' is not a role: SET ROLE would give clients the login role app"),
+        ("none", "'none' is not a role: SET ROLE would give clients the login role app"),
+        ("app", "app is the login role, which no client may have: it can become every other role"),
+        ("Web_user", "the database has no role Web_user; did you mean web_user?"),
+        ("boss", "boss is a superuser, which no client may be"),
+        ("stranger", "the login role app cannot become stranger: GRANT stranger TO app"),
+        ("nothing_alike", "the database has no role nothing_alike"),
+        ("App", "the database has no role App"),  # the login role is no suggestion
         ("web_user", None),
         ("pg_read_all_data", None),  # by name; nobody has it by default
     ],
@@ -52,14 +54,14 @@ def test_settings() -> None:
     assert roles.Role("a").settings == {}
 
 
-def test_doubts() -> None:
-    assert roles.doubts(roles.Role("a")) == []
-    found = roles.doubts(roles.Role("a", bypasses_row_security=True, writes=("t", "u", "v", "w")))
-    assert found[0] == "a has BYPASSRLS: row security does not hold for its calls"
-    assert found[1].startswith("a, which everybody has without a token, may write t, u, v and more")
+def test_warnings() -> None:
+    assert roles.warnings(roles.Role("a")) == []
+    found = roles.warnings(roles.Role("a", bypasses_row_security=True, writes=("t", "u", "v", "w")))
+    assert found[0] == "a has BYPASSRLS: row security does not apply to its calls"
+    assert found[1].startswith("a, the role of every client without a token, may write t, u, v and more")
 
 
-def test_doubts_of_the_login_role() -> None:
-    assert roles.login_doubts(LOGIN) == []
-    assert roles.login_doubts(roles.Login("app", True, ("t",)))[0].startswith("app is a superuser")
-    assert roles.login_doubts(roles.Login("app", owns=("t", "u")))[0].startswith("app owns t, u, or inherits")
+def test_warnings_of_the_login_role() -> None:
+    assert roles.login_warnings(LOGIN) == []
+    assert roles.login_warnings(roles.Login("app", True, ("t",)))[0].startswith("app is a superuser")
+    assert roles.login_warnings(roles.Login("app", owns=("t", "u")))[0].startswith("app owns t, u, or inherits")

@@ -31,3 +31,16 @@ def test_a_routine_is_told_apart_by_identity() -> None:
     one, other = building.routine(), building.routine()
     assert one != other
     assert len({one: 1, other: 2}) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written"),
+    [
+        ((), "public.f()"),
+        ((building.argument("q", building.TEXT), building.argument("n", mode="out")), "public.f(q text)"),
+        ((building.argument("$1"), building.argument("x", building.INT4S, "variadic")),
+         "public.f($1 integer, VARIADIC x integer[])"),
+    ],
+)  # fmt: skip
+def test_a_routine_with_the_names_of_its_arguments(arguments: Any, written: str) -> None:
+    assert building.routine(*arguments).by_name == written
