@@ -189,7 +189,7 @@ def test_the_summary_is_on_standard_output(embedded_postgres: embedded.Server, t
         timeout=20,
     )
     assert (done.returncode, done.stdout) == (0, "config.yaml: 0 functions, 1 channel: no faults, 1 warning\n")
-    assert done.stderr.startswith("config.yaml:3:3: channels.Refunds: warning: NOTIFY Refunds notifies")
+    assert done.stderr.startswith("config.yaml:3:3: channels.Refunds: warning: has capital letters")
 
 
 def test_warnings_of_the_file(login: str, tmp_path: Path) -> None:
