@@ -198,8 +198,7 @@ def _misfits(document: Any, overloads: Sequence[catalog.Overload]) -> list[str]:
     accepted = frozenset[str]().union(*(o.accepted for o in overloads))
     takes = f"the function takes {', '.join(sorted(accepted)) or 'no arguments'}"
     properties = document.get("properties", {})
-    required = document.get("required")  # a boolean in drafts 3 and 4
-    named = dict.fromkeys([*properties, *(required if isinstance(required, list) else ())])
+    named = dict.fromkeys([*properties, *document.get("required", ())])
     faults = [f"the schema names {name!r}, but {takes}" for name in named if name not in accepted]
     if "object" not in (_types(document) or {"object"}):
         faults.append("the schema must describe an object: the arguments by name")

@@ -14,7 +14,6 @@ from pgrpc.core.functions import catalog
 from pgrpc.core.identity import identity
 from pgrpc.core.limits import ratelimit, settings
 from pgrpc.core.session import calls, effects, login, subscriptions
-from pgrpc.core.validation import schemas
 from pgrpc.core.wire import errors, jsonrpc, jsontext, rpc_methods
 
 _REQUESTED = 10
@@ -70,7 +69,7 @@ class Session:
             words = f"Invalid Request: the batch has {len(message)} members, the limit is {self._limits.batch}"
             return [effects.Send(jsonrpc.error("null", errors.InvalidRequest(words)))]
         batch = effects.Batch(len(message))
-        with schemas.together():  # there is no pause between them
+        with self._catalog.shared_budget():  # there is no pause between them
             return [effect for member in message for effect in self._message(member, batch, now)]
 
     def call(self, ticket: effects.Ticket, method: str, params: catalog.Params, now: float) -> list[effects.Effect]:
