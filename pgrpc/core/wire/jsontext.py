@@ -16,7 +16,7 @@ MAX_DEPTH = 256
 helps: what is nested 30,000 deep is read at once, and then takes half a second to be looked at."""
 
 
-class TooDeep(ValueError, RecursionError):
+class TooDeep(ValueError):
     """JSON text that is nested deeper than MAX_DEPTH: no Python is asked to recurse into it."""
 
     def __init__(self) -> None:
