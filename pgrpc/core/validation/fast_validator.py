@@ -2,8 +2,7 @@
 
 Owns a compiled form of the common keywords that answers in well under a microsecond: a call's parameters nearly always
 fit, and 30,000 integers must not hold up the loop. Must not find faults: it accepts only what the full validator
-accepts (tests/unit/core/validation/test_schemas.py compares them on a corpus), and leaves everything else to it:
-keywords not known here, values that do not fit, values it is not sure of.
+accepts (the unit tests compare them on a corpus), and leaves all else to it: other keywords, values it is not sure of.
 """
 
 import operator
@@ -39,10 +38,8 @@ KEYWORDS = _ANNOTATIONS | {
     "minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "items",
     "minProperties", "maxProperties", "properties", "required", "additionalProperties",
 }  # fmt: skip
-_QUICK = 300
-"""The microseconds that one pattern may take at worst; what may take longer is left to who has a budget."""
-_DIGITS = 1000
-"""How many digits of a number with a fraction are divided here."""
+_QUICK = 300  # the microseconds that one pattern may take here at worst
+_DIGITS = 1000  # how many digits of a number with a fraction are divided here
 _PYTHON: dict[str, tuple[type, ...]] = {
     # 1.0 is an integer too; it is left to the full validator.
     "integer": (int,), "number": (int, Decimal), "string": (str,), "boolean": (bool,), "null": (type(None),),
@@ -75,6 +72,20 @@ def _all(checks: Iterable[Check]) -> Check:
     return lambda value: all(check(value) for check in wanted)
 
 
+def _accepts_arrays(element: Check, value: Any) -> bool:
+    """An element, or an array of any number of dimensions: without a call for each array."""
+    if type(value) is not list:
+        return element(value)
+    arrays = [value]
+    for array in arrays:  # which grows meanwhile
+        for item in array:
+            if type(item) is list:
+                arrays.append(item)
+            elif not element(item):
+                return False
+    return True
+
+
 class FastValidator:
     """A schema, or a part of one. `accepts(value)`: whether it surely fits.
 
@@ -94,7 +105,6 @@ class FastValidator:
         self._properties: dict[str, FastValidator] = {}
         self._made = False
         self.accepts: Check = lambda value: self.accepts(value)  # for what refers to this while it is being made
-        self._accepts_array: Check | None = None  # the same for an array
         self._making.known[id(schema)] = self
         self.accepts = self._compiled()
         self._made = True
@@ -127,8 +137,7 @@ class FastValidator:
 
     def _never(self) -> "FastValidator":
         twin = copy(self)
-        twin.accepts = twin._accepts_array = never
-        twin._stands_for, twin._outlines = None, {}
+        twin.accepts, twin._stands_for, twin._outlines = never, None, {}
         return twin
 
     def _compiled(self) -> Check:
@@ -154,20 +163,18 @@ class FastValidator:
         return self._stands_for.accepts
 
     def _condition(self) -> Check:
-        self._stands_for = nested = self._part(self._schema["then"])._target()
+        self._stands_for = self._part(self._schema["then"])._target()
         self._unless_array = self._part(self._schema["else"])
-        element = self._unless_array.accepts
-
-        def accepts(value: Any) -> bool:
-            # Looked up each time: it may still be in the making here. By way of `accepts` a level takes twice as long.
-            return (nested._accepts_array or nested.accepts)(value) if type(value) is list else element(value)
-
-        return accepts
+        nested, element = self._stands_for, self._unless_array.accepts
+        is_local = str(self._schema["then"].get("$ref")).startswith("#")
+        if is_local and nested._schema == {"type": "array", "items": self._schema} and nested.accepts is not never:
+            return partial(_accepts_arrays, element)
+        accepts = nested.accepts
+        return lambda value: accepts(value) if type(value) is list else element(value)
 
     def _target(self) -> "FastValidator":
         """What a reference leads to."""
-        other = self._stands_for
-        return self if other is None or self._unless_array is not None else other._target()
+        return self if self._stands_for is None or self._unless_array else self._stands_for._target()
 
     def _by_type(self) -> Check:
         """A table from the value's Python type to what must hold for it."""
@@ -179,7 +186,6 @@ class FastValidator:
             if kind in (list, dict) and not common:
                 self._outlines[kind] = _all(outline)
             table[kind] = _all([*outline, self._inner(kind)])
-        self._accepts_array = table.get(list, never)
         if len(table) == 1:
             ((only, check),) = table.items()
             return lambda value: type(value) is only and check(value)
@@ -287,8 +293,7 @@ class FastValidator:
 
 
 class _Making:
-    """What the parts of one schema share while they are being made. known: by the id of its schema. branches: how many
-    allOf and anyOf are around."""
+    """Shared by the parts of one schema. known: by the id of its schema. branches: of allOf and anyOf, around."""
 
     def __init__(self) -> None:
         self.known: dict[int, FastValidator] = {}

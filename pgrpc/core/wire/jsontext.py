@@ -12,12 +12,12 @@ from itertools import accumulate
 from typing import Any, NoReturn
 
 MAX_DEPTH = 256
-"""How many arrays and objects may be inside each other. Each Python has another limit of its own, and some none that
-helps: what is nested 30,000 deep is read at once, and then takes half a second to be looked at."""
+"""How many arrays and objects may be inside each other. Pythons differ in how deep they parse: 1,000 levels on 3.11,
+over 30,000 on 3.14, where looking at such a value can then take half a second."""
 
 
 class TooDeep(ValueError):
-    """JSON text that is nested deeper than MAX_DEPTH: no Python is asked to recurse into it."""
+    """JSON text that is nested deeper than MAX_DEPTH."""
 
     def __init__(self) -> None:
         super().__init__(f"nested deeper than {MAX_DEPTH} levels")
@@ -55,8 +55,8 @@ _NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[{]}"'))
 
 
 def check_depth(text: str) -> None:
-    """Raises TooDeep. Whether the text is JSON does not matter. 64 KiB: 0.02 ms, or 2 where all of it is brackets."""
-    # The shortest text that is both valid and too deep has two brackets for each level.
+    """Raises TooDeep, before anything recurses into the text. It need not be JSON."""
+    # JSON that is too deep has at least two brackets for each level. Most messages have fewer: they cost 0.06 us.
     if len(text) <= 2 * MAX_DEPTH or text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     if "\\" in text:
