@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from pgrpc.core.functions import pgtypes, routines
+from pgrpc.core.functions import pgtypes, routines, storable
 from pgrpc.core.limits import ratelimit
 from pgrpc.core.validation import budget, schemas
 from pgrpc.core.wire import errors, jsontext
@@ -130,10 +130,9 @@ class Function:
     reset: bool | None
 
     def bind(self, params: Params, spending: budget.Budget | None = None) -> Call:
-        """The call that these parameters make. spending: what checking them may cost; None is a budget of their own.
+        """The call that these parameters make. Raises InvalidParams with every fault.
 
-        Raises InvalidParams with every fault.
-        """
+        spending: what checking them may cost; None is a budget of their own."""
         if isinstance(params, dict):
             overload = self._by_names(params)
             given = params
@@ -195,8 +194,8 @@ class Function:
             arguments: tuple[str | None, ...] = (jsontext.dump(values),)
         else:
             arguments = tuple([_text(values[name]) for name in apart])
-        storable = _is_storable("".join(filter(None, arguments)))
-        return arguments, [] if storable else list(_unstorable(values, ""))
+        is_storable = storable.is_storable("".join(filter(None, arguments)))
+        return arguments, [] if is_storable else list(storable.faults(values, ""))
 
     def _by_names(self, names: Iterable[str]) -> Overload:
         if len(self.overloads) == 1:
@@ -278,28 +277,6 @@ class Catalog:
 
 def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else jsontext.dump(value)
-
-
-def _is_storable(text: str) -> bool:
-    """Whether PostgreSQL can surely hold it, as it is or as JSON: it has no character NUL and no lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text and "\\u0000" not in text
-
-
-def _unstorable(value: Any, path: str) -> Iterable[errors.Fault]:
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            yield errors.Fault(path, "postgresql", "holds a NUL or a lone surrogate, which PostgreSQL cannot store")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unstorable(item, f"{path}/{index}")
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _unstorable(name, path)
-            yield from _unstorable(item, path + errors.pointer([name]))
 
 
 def _position(name: str) -> str:
