@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pgrpc.config import model
+from pgrpc.core.wire import jsontext
 
 Fault = tuple[model.Position, str]
 
@@ -55,12 +56,15 @@ def parse(data: bytes) -> Any:
         before = data[: error.start].decode("utf-8", "replace")
         raise Faulty([(_position(before, len(before)), "not UTF-8")]) from None
     try:
+        jsontext.check_depth(text)
         # Constants are let through here: below they are found with their place.
         document = json.loads(text, parse_float=Decimal, parse_constant=str)
     except json.JSONDecodeError as error:
         raise Faulty([((error.lineno, error.colno), f"not JSON: {error.msg}")]) from None
-    except (ValueError, ArithmeticError, RecursionError):
-        raise Faulty([((1, 1), "nested too deep, or holds a number out of range")]) from None
+    except jsontext.TooDeep as error:
+        raise Faulty([((1, 1), str(error))]) from None
+    except (ValueError, ArithmeticError):
+        raise Faulty([((1, 1), "holds a number out of range")]) from None
     if faults := [(_position(text, index), words) for index, words in _refused(text)]:
         raise Faulty(faults)
     return document

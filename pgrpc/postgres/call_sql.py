@@ -6,7 +6,7 @@ part of a text. Must not know in which messages they are sent.
 
 from functools import lru_cache
 
-from pgrpc.core.functions import catalog, pgtypes, routines
+from pgrpc.core.functions import pgtypes, routines, signatures
 from pgrpc.postgres import quoting
 
 
@@ -85,7 +85,7 @@ def json_object(columns: dict[str, str]) -> str:
 
 def _passed(routine: routines.Routine, names: tuple[str, ...]) -> str:
     """The arguments of the call: by name, those by position first that need it."""
-    positional = catalog.by_position(routine, names)
+    positional = signatures.by_position(routine, names)
     written = []
     for place, argument in enumerate(routine.inputs):
         if argument.name not in names:

@@ -12,7 +12,7 @@ from collections.abc import Generator
 
 import psycopg2
 
-from pgrpc.core.functions import catalog
+from pgrpc.core.functions import catalog, signatures
 from pgrpc.core.identity import identity
 from pgrpc.core.wire import errors
 from pgrpc.postgres import call_sql, connection, prepared, prologue, quoting, sqlstate
@@ -85,7 +85,7 @@ def _call(call: catalog.Call, texts: tuple[str | None, ...]) -> prepared.Message
     routine = call.routine
     values = dict(zip(call.names, texts, strict=False))
     passed = []
-    first = routine.inputs[: catalog.by_position(routine, call.names)]
+    first = routine.inputs[: signatures.by_position(routine, call.names)]
     places = (n for n, a in enumerate(routine.arguments, 1) if a in first or (a.mode == "out" and a.name[0] == "$"))
     positional = max(places, default=0)
     for place, argument in enumerate(routine.arguments):

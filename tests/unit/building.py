@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pgrpc.core.functions import catalog, pgtypes, routines
+from pgrpc.core.functions import catalog, pgtypes, routines, signatures
 from pgrpc.core.identity import identity
 from pgrpc.core.validation import schemas
 
@@ -60,7 +60,7 @@ def routine(*arguments: routines.Argument, returns: pgtypes.Type = INT4, **more:
 def function(
     *listed: routines.Routine, narrowed: Any = None, reset: bool | None = None, method: str = "f"
 ) -> catalog.Function:
-    overloads = tuple(catalog.Overload(r) for r in listed)
+    overloads = tuple(signatures.Overload(r) for r in listed)
     validator = None if narrowed is None else schemas.compile(narrowed)
     return catalog.Function(method, overloads, validator, 2.5, "number", reset)
 

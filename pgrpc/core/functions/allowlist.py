@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal
 
-from pgrpc.core.functions import catalog, narrowing, pgtypes, privileges, routines
+from pgrpc.core.functions import catalog, narrowing, pgtypes, privileges, routines, signatures
 from pgrpc.core.limits import ratelimit
 from pgrpc.core.validation import schemas
 
@@ -97,7 +97,7 @@ def _function(
             callable_.append(routine)
     if not found:
         problems.append(Problem(entry.method, "function", f"the database has no function {entry.function}"))
-    overloads = tuple(map(catalog.Overload, callable_))
+    overloads = tuple(map(signatures.Overload, callable_))
     problems += [Problem(entry.method, "function", words) for words in _ambiguities(overloads)]
     narrowed = None
     if entry.params is not None:
@@ -132,7 +132,7 @@ def predicate(name: str, found: Sequence[routines.Routine], callers: Callers) ->
     routine = _only(f"{name}(text) that returns boolean", matching, found)
     if reasons := _uncallable(routine, callers):
         raise Unusable(reasons)
-    return catalog.Function(name, (catalog.Overload(routine),), None, None, "number", None)
+    return catalog.Function(name, (signatures.Overload(routine),), None, None, "number", None)
 
 
 def hook(name: str, found: Sequence[routines.Routine], callers: Callers) -> routines.Routine:
@@ -205,7 +205,7 @@ def _is_missing(reason: Reason) -> bool:
     return isinstance(reason, privileges.Missing)
 
 
-def _ambiguities(overloads: Sequence[catalog.Overload]) -> list[str]:
+def _ambiguities(overloads: Sequence[signatures.Overload]) -> list[str]:
     """Pairs of overloads that both take one set of argument names."""
     return [
         f"ambiguous: {a.routine.by_name} and {b.routine.by_name} take the same argument names; "

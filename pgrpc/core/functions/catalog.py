@@ -4,23 +4,17 @@ Owns which call is meant, and whether its parameters are valid. Must not know ho
 listed. Everything that reaches the database has passed here.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from pgrpc.core.functions import near, pgtypes, routines, stored
+from pgrpc.core.functions import routines, signatures, stored
 from pgrpc.core.limits import ratelimit
-from pgrpc.core.validation import schemas
+from pgrpc.core.validation import budget, schemas
 from pgrpc.core.wire import errors, jsontext
 
 Params = list[Any] | dict[str, Any]
-
-_MADE_UP = re.compile(r"\$[0-9]+")
-"""The name of an argument that has none."""
-
-_EXPLAINED = 3
-"""Unknown parameters of one call for which a close name is looked for: each takes up to a few milliseconds."""
 
 
 class Call(NamedTuple):
@@ -43,109 +37,21 @@ class Call(NamedTuple):
     positions: tuple[str, ...]
 
 
-def by_position(routine: routines.Routine, names: Iterable[str]) -> int:
-    """How many of the first inputs SQL takes by position only, where these are given; those after can be named.
-
-    What has no name, and all of a variadic function: https://www.postgresql.org/docs/current/sql-syntax-calling-funcs.html
-    """
-    given = frozenset(names)
-    variadic = any(a.mode == "variadic" for a in routine.inputs)
-    needing = (
-        i for i, a in enumerate(routine.inputs, 1) if a.name in given and (variadic or _MADE_UP.fullmatch(a.name))
-    )
-    return max(needing, default=0)
-
-
-class Overload:
-    """One routine behind a method, ready to check parameters."""
-
-    def __init__(self, routine: routines.Routine) -> None:
-        self.routine = routine
-        self.names = tuple(a.name for a in routine.inputs)
-        self.required = frozenset(a.name for a in routine.inputs if not a.has_default)
-        self.accepted = frozenset(self.names)
-        self.variadic = next((a for a in routine.inputs if a.mode == "variadic"), None)  # always the last
-        self.ordered = by_position(routine, self.names) > 0
-        self.scalars = frozenset(a.name for a in routine.inputs if pgtypes.is_scalar(a.type))
-        self.positions = tuple(f"/{i}" for i in range(len(self.names)))
-        self.normalisers = {a.name: made for a in routine.inputs if (made := pgtypes.normaliser(a.type)) is not None}
-        self.schema: pgtypes.Schema = {
-            "type": "object",
-            "properties": {a.name: pgtypes.schema(a.type) for a in routine.inputs},
-            "required": [name for name in self.names if name in self.required],
-            "additionalProperties": False,
-        }
-        definitions: dict[str, Any] = {}
-        for argument in routine.inputs:
-            definitions |= pgtypes.definitions(argument.type)
-        if definitions:
-            self.schema["$defs"] = definitions
-        self.compiled = schemas.compile(self.schema)
-
-    def takes(self, names: Iterable[str]) -> bool:
-        return self.required <= set(names) <= self.accepted
-
-    def takes_positional(self, count: int) -> bool:
-        if self.variadic is not None:
-            return count >= len(self.required - {self.variadic.name})
-        return len(self.required) <= count <= len(self.names)
-
-    def by_name(self, values: list[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Positional values as named ones, with the position of each. Values too many are left over.
-
-        As in SQL, the last of a variadic function's values are collected into its array; one array in its
-        place is that array. Where there are none, its default counts, else the empty array.
-        """
-        positions = self.positions[: len(values)]
-        if self.variadic is not None:
-            last = len(self.names) - 1
-            if self._spread(values, last, self.variadic.has_default):
-                values = [*values[:last], values[last:]]
-                positions = (*self.positions[:last], "")
-        return dict(zip(self.names, values)), positions  # noqa: B905  `strict` would cost as much as all the rest
-
-    def checked(self, given: dict[str, Any]) -> tuple[dict[str, Any], list[errors.Fault]]:
-        """The values as PostgreSQL takes them, and what is wrong with them."""
-        # What the schema accepts at once needs no normalising.
-        # add(1, 2): 0.6 us where normalising and jsonschema took 12 of the 16 of `bind`; 30,000 integers: 6 ms of 370.
-        if self.compiled.accepts(given):
-            return given, []
-        values = {
-            name: self.normalisers[name](value) if name in self.normalisers else value for name, value in given.items()
-        }
-        return values, self._explained(schemas.check(self.compiled, values))
-
-    def _explained(self, faults: list[errors.Fault]) -> list[errors.Fault]:
-        """The same, with a suggestion for each of the first few unknown parameters."""
-        unknown = [i for i, f in enumerate(faults) if f.rule == "additionalProperties" and "/" not in f.path[1:]]
-        for count, index in enumerate(unknown):
-            name = faults[index].path[1:].replace("~1", "/").replace("~0", "~")
-            named = (each for each in self.names if not _MADE_UP.fullmatch(each))
-            meant = near.near(name, named, abbreviated=True) if count < _EXPLAINED else None
-            words = "unknown parameter" + (f"; did you mean {meant}?" if meant else "")
-            faults[index] = errors.Fault(faults[index].path, faults[index].rule, words)
-        return faults
-
-    @staticmethod
-    def _spread(values: list[Any], last: int, has_default: bool) -> bool:
-        if len(values) <= last:
-            return len(values) == last and not has_default
-        return len(values) > last + 1 or not isinstance(values[last], list)
-
-
 @dataclass(frozen=True, slots=True)
 class Function:
     """A method that can be called."""
 
     method: str
-    overloads: tuple[Overload, ...]
+    overloads: tuple[signatures.Overload, ...]
     narrowed: schemas.Compiled | None
     timeout: float | None
     numbers: Literal["number", "string"]
     reset: bool | None
 
-    def bind(self, params: Params) -> Call:
-        """The call that these parameters make. Raises InvalidParams with every fault."""
+    def bind(self, params: Params, spending: budget.Budget | None = None) -> Call:
+        """The call that these parameters make. Raises InvalidParams with every fault.
+
+        spending: what checking them may cost; None is a budget of their own."""
         if isinstance(params, dict):
             overload = self._by_names(params)
             given = params
@@ -168,7 +74,7 @@ class Function:
         # PostgreSQL takes 6 % less for a small call than with a JSON object.
         all_scalars = overload.scalars.issuperset(names)
         try:
-            arguments, faults = self._checked(overload, names if all_scalars else None, given)
+            arguments, faults = self._checked(overload, names if all_scalars else None, given, spending)
         except RecursionError:
             arguments, faults = (), [errors.Fault("", "postgresql", "nested too deep")]
         if faults:
@@ -177,21 +83,30 @@ class Function:
         return Call(overload.routine, names, arguments, all_scalars, self.timeout, self.numbers, reset, positions)
 
     def _checked(
-        self, overload: Overload, apart: tuple[str, ...] | None, given: dict[str, Any]
+        self,
+        overload: signatures.Overload,
+        apart: tuple[str, ...] | None,
+        given: dict[str, Any],
+        spending: budget.Budget | None,
     ) -> tuple[tuple[str | None, ...], list[errors.Fault]]:
         """The values as they travel, or what is wrong with them. apart: the names, where each travels as its text.
 
         Raises RecursionError where they are nested too deep.
         """
-        values, faults = overload.checked(given)
+        # What the schema surely takes has no other spelling that would have to be normalised first.
+        # add(1, 2): 0.6 us where normalising and all of validation took 12; 30,000 integers: 6 ms where it took 370.
+        values = given
+        faults: list[errors.Fault] = []
+        if not overload.compiled.accepts(given):
+            values, faults = overload.checked(given, spending)
         if not faults and overload.ordered:
             faults = [
                 errors.Fault(_position(name), "required", "is missing: the parameters after it need it")
-                for name in overload.names[: by_position(overload.routine, given)]
+                for name in overload.names[: signatures.by_position(overload.routine, given)]
                 if name not in given
             ]
         if not faults and self.narrowed is not None:
-            faults = schemas.check(self.narrowed, values)
+            faults = schemas.check(self.narrowed, values, spending)
         if faults:
             return (), faults
         if apart is None:
@@ -201,18 +116,18 @@ class Function:
         storable = stored.is_storable("".join(filter(None, arguments)))
         return arguments, [] if storable else list(stored.faults(values))
 
-    def _by_names(self, names: Iterable[str]) -> Overload:
+    def _by_names(self, names: Iterable[str]) -> signatures.Overload:
         if len(self.overloads) == 1:
             return self.overloads[0]  # its own schema says what is wrong
         return self._choose([o for o in self.overloads if o.takes(names)], "these parameter names")
 
-    def _by_number(self, count: int) -> Overload:
+    def _by_number(self, count: int) -> signatures.Overload:
         if len(self.overloads) == 1:
             return self.overloads[0]
         words = "1 parameter" if count == 1 else f"{count} parameters"
         return self._choose([o for o in self.overloads if o.takes_positional(count)], words)
 
-    def _choose(self, matching: Sequence[Overload], given: str) -> Overload:
+    def _choose(self, matching: Sequence[signatures.Overload], given: str) -> signatures.Overload:
         """given: what was given, in words."""
         if len(matching) == 1:
             return matching[0]
@@ -249,6 +164,7 @@ class Catalog:
         self._listed = frozenset(self.methods)
         self._access = access or {}
         self.functions: Mapping[str, Function] = functions or {}
+        self._budget = budget.Budget()
         self.predicates: Mapping[str, Function] = {}
         """What `authorize` of a channel names -> the function: a channel's name -> whether it may be received."""
 
@@ -256,11 +172,15 @@ class Catalog:
         """Who may call it, of a listed method."""
         return self._access.get(method, ANYBODY)
 
+    def shared_budget(self) -> AbstractContextManager[None]:
+        """Inside, checking the parameters of all calls may cost together what it may cost for one."""
+        return self._budget.shared()
+
     def bind(self, method: str, params: Params) -> Call:
         """Raises MethodNotFound, InvalidParams, Unavailable."""
         function = self.functions.get(method)
         if function is not None:
-            return function.bind(params)
+            return function.bind(params, self._budget)
         if method in self._listed:
             raise errors.Unavailable
         raise errors.MethodNotFound
@@ -270,7 +190,7 @@ class Catalog:
         function = self.predicates.get(predicate)
         if function is None:
             raise errors.Unavailable
-        return function.bind([channel])
+        return function.bind([channel], self._budget)
 
 
 def _position(name: str) -> str:

@@ -9,33 +9,38 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from pgrpc.core.functions import catalog, near
+from pgrpc.core.functions import near, signatures
 from pgrpc.core.wire import errors
 
 _CHECKING = (
-    "$ref", "$dynamicRef", "$recursiveRef", "additionalItems", "additionalProperties", "allOf", "anyOf", "const",
-    "contains", "dependencies", "dependentRequired", "dependentSchemas", "disallow", "divisibleBy", "else", "enum",
-    "exclusiveMaximum", "exclusiveMinimum", "extends", "format", "if", "items", "maxContains", "maximum", "maxItems",
-    "maxLength", "maxProperties", "minContains", "minimum", "minItems", "minLength", "minProperties", "multipleOf",
-    "not", "oneOf", "pattern", "patternProperties", "prefixItems", "properties", "propertyNames", "required", "then",
-    "type", "unevaluatedItems", "unevaluatedProperties", "uniqueItems",
+    "$ref", "$dynamicRef", "additionalProperties", "allOf", "anyOf", "const", "contains", "dependentRequired",
+    "dependentSchemas", "else", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "if", "items", "maxContains",
+    "maximum", "maxItems", "maxLength", "maxProperties", "minContains", "minimum", "minItems", "minLength",
+    "minProperties", "multipleOf", "not", "oneOf", "pattern", "patternProperties", "prefixItems", "properties",
+    "propertyNames", "required", "then", "type", "unevaluatedItems", "unevaluatedProperties", "uniqueItems",
 )  # fmt: skip
-"""Keywords that refuse values, of every draft: one that is nearly one of these would not be checked."""
+"""Keywords that refuse values: one that is nearly one of these would not be checked."""
+
+_OLDER = MappingProxyType({
+    "$recursiveRef": "$dynamicRef", "additionalItems": "items", "dependencies": "dependentRequired or dependentSchemas",
+    "disallow": "not", "divisibleBy": "multipleOf", "extends": "allOf",
+})  # fmt: skip
+"""Keywords of drafts before 2020-12 that mean nothing in it -> those that took their place."""
 
 _TYPED = tuple(keyword for keyword in _CHECKING if len(keyword) > 3)
 """Those that a mistyped word is compared with: `note` is no `not`."""
 
 _OTHERS = frozenset((
-    "$anchor", "$comment", "$defs", "$dynamicAnchor", "$id", "$recursiveAnchor", "$schema", "$vocabulary", "comment",
+    "$anchor", "$comment", "$defs", "$dynamicAnchor", "$id", "$schema", "$vocabulary", "comment",
     "contentEncoding", "contentMediaType", "contentSchema", "default", "definitions", "deprecated", "description",
     "example", "examples", "id", "nullable", "optional", "options", "readOnly", "title", "writeOnly",
 ))  # fmt: skip
 """Keywords that only describe, JSON Schema's and well-known ones."""
 
-_SCHEMA = ("additionalItems", "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then",
+_SCHEMA = ("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then",
            "unevaluatedItems", "unevaluatedProperties")  # fmt: skip
-_LIST = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
-_MAP = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
+_LIST = ("allOf", "anyOf", "oneOf", "prefixItems")
+_MAP = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
 """Keywords whose value is a schema, a list of schemas, or a mapping to schemas."""
 
 _NO_DOCUMENTS: Mapping[str, Any] = MappingProxyType({})
@@ -45,7 +50,7 @@ _TYPES = {"array": "an array", "object": "an object", "null": "null", "integer":
 
 
 def faults(
-    document: Any, overloads: Sequence[catalog.Overload], uri: str = "", documents: Mapping[str, Any] = _NO_DOCUMENTS
+    document: Any, overloads: Sequence[signatures.Overload], uri: str = "", documents: Mapping[str, Any] = _NO_DOCUMENTS
 ) -> list[str]:
     """Why no call can pass the schema, or a part of it, and what of it would not be checked.
 
@@ -81,8 +86,7 @@ def _narrows(keyword: str, value: Any) -> bool:
 
 
 def _required(document: Mapping[str, Any]) -> list[str]:
-    names = document.get("required")  # a boolean in drafts 3 and 4
-    return names if isinstance(names, list) else []
+    return document.get("required") or []
 
 
 def _properties(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -96,7 +100,7 @@ def _unknown_names(document: Mapping[str, Any], accepted: Collection[str]) -> It
             yield f"the schema names {name!r}, but {takes}"
 
 
-def _shut_out(document: Mapping[str, Any], overloads: Sequence[catalog.Overload]) -> Iterator[str]:
+def _shut_out(document: Mapping[str, Any], overloads: Sequence[signatures.Overload]) -> Iterator[str]:
     """Names that must be given and may not be."""
     properties = _properties(document)
     refused = {name for name, schema in properties.items() if schema is False}
@@ -120,7 +124,7 @@ def _shut_out(document: Mapping[str, Any], overloads: Sequence[catalog.Overload]
             yield f"{words}, so no call can pass: {remedy(name)}"
 
 
-def _wrong_types(document: Mapping[str, Any], overloads: Sequence[catalog.Overload]) -> Iterator[str]:
+def _wrong_types(document: Mapping[str, Any], overloads: Sequence[signatures.Overload]) -> Iterator[str]:
     for name, schema in sorted(_properties(document).items()):
         taking = [o for o in overloads if name in o.accepted]
         asked = _types(schema)
@@ -153,8 +157,11 @@ def _mistyped(document: Any, accepted: Collection[str], prefix: str) -> Iterator
         for word in schema:
             if word in _CHECKING or word in _OTHERS or word.startswith("x-") or (not path and word in accepted):
                 continue
-            if keyword := near.near(word, _TYPED, cutoff=0.77, limit=len(_TYPED)):
-                at = errors.pointer(path) or "its root"
+            at = errors.pointer(path) or "its root"
+            if word in _OLDER:
+                words = f"keyword {word!r} at {at} is of an older draft and would not be checked"
+                yield f"{prefix}{words}; write {_OLDER[word]}"
+            elif keyword := near.near(word, _TYPED, cutoff=0.77, limit=len(_TYPED)):
                 yield f"{prefix}unknown keyword {word!r} at {at} would not be checked; did you mean {keyword}?"
 
 

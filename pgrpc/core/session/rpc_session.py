@@ -7,7 +7,6 @@ raises for anything that a client sent. Must not know what a client may have: ev
 from collections.abc import Iterable, Sequence
 
 from pgrpc.core.session import effects, session, subscriptions
-from pgrpc.core.validation import schemas
 from pgrpc.core.wire import errors, jsonrpc, jsontext, rpc_methods
 
 
@@ -26,7 +25,7 @@ class RpcSession(session.Session):
             words = f"Invalid Request: the batch has {len(message)} members, the limit is {self._limits.batch}"
             return [effects.Send(jsonrpc.error("null", errors.InvalidRequest(words)))]
         batch = effects.Batch(len(message))
-        with schemas.together():  # there is no pause between them
+        with self._catalog.shared_budget():  # there is no pause between them
             return [effect for member in message for effect in self._message(member, batch, now)]
 
     def _message(self, message: jsonrpc.Message, batch: effects.Batch | None, now: float) -> list[effects.Effect]:

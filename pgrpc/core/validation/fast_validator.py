@@ -1,37 +1,26 @@
-"""The quick half of validation: which values surely fit a JSON Schema, and which parts of the others do not.
+"""The fast half of validation: which values surely fit a JSON Schema, and which parts of the others may not.
 
-Owns a compiled form of the common keywords that answers in well under a microsecond where jsonschema takes tens:
-a call's parameters nearly always fit, and 30,000 integers must not hold up the loop for 300 ms.
-Must not judge: it accepts only what the dialect accepts (tests/unit/test_schemas.py compares them on a corpus), and
-leaves everything else to it: keywords not known here, values that do not fit, values it is not sure of.
+Owns a compiled form of the common keywords that answers in well under a microsecond: a call's parameters nearly always
+fit, and 30,000 integers must not hold up the loop. Must not find faults: it accepts only what the full validator
+accepts (the unit tests compare them on a corpus), and leaves all else to it: other keywords, values it is not sure of.
 """
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from itertools import repeat
 from typing import Any, NamedTuple
 
-from pgrpc.core.validation import patterns
+from pgrpc.core.validation import exact, formats, patterns
 
 Check = Callable[[Any], bool]
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the dialect itself decides. formats: those that are quick whatever the text."""
-
-    formats: frozenset[str]
-    conforms: Callable[[str, str], bool]
-    is_multiple: Callable[[Any, Any], bool]
-
-
-class Doubt(NamedTuple):
-    """A part of a value that must be judged. resolver: what resolves the references of the schema."""
+class Unsure(NamedTuple):
+    """A part of a value that the full validator must see. resolver: what resolves the references of the schema."""
 
     path: Path
     value: Any
@@ -49,10 +38,10 @@ KEYWORDS = _ANNOTATIONS | {
     "minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "items",
     "minProperties", "maxProperties", "properties", "required", "additionalProperties",
 }  # fmt: skip
-_QUICK = 300
-"""The microseconds that one pattern may take at worst; what may take longer is left to who counts them all."""
+_QUICK = 300  # the microseconds that one pattern may take here at worst
+_DIGITS = 1000  # how many digits of a number with a fraction are divided here
 _PYTHON: dict[str, tuple[type, ...]] = {
-    # 1.0 is an integer too; it is left to the dialect.
+    # 1.0 is an integer too; it is left to the full validator.
     "integer": (int,), "number": (int, Decimal), "string": (str,), "boolean": (bool,), "null": (type(None),),
     "array": (list,), "object": (dict,),
 }  # fmt: skip
@@ -83,56 +72,70 @@ def _all(checks: Iterable[Check]) -> Check:
     return lambda value: all(check(value) for check in wanted)
 
 
-class Acceptor:
-    """A schema, or a part of one, of draft 6 or later. `accepts(value)`: whether it surely fits.
+def _accepts_arrays(element: Check, value: Any) -> bool:
+    """An element, or an array of any number of dimensions: without a call for each array."""
+    if type(value) is not list:
+        return element(value)
+    arrays = [value]
+    for array in arrays:  # which grows meanwhile
+        for item in array:
+            if type(item) is list:
+                arrays.append(item)
+            elif not element(item):
+                return False
+    return True
+
+
+class FastValidator:
+    """A schema, or a part of one. `accepts(value)`: whether it surely fits.
 
     The time that takes grows with the value's size only, whatever the schema: an `allOf` or `anyOf` that leads back
     to itself, where it could double at every level, is never accepted.
     """
 
-    def __init__(self, schema: Any, resolver: Any, making: "Rules | _Making") -> None:
+    def __init__(self, schema: Any, resolver: Any, making: "_Making | None" = None) -> None:
         """resolver: what resolves the schema's references, by `lookup(reference)`."""
         self._schema = schema
         self._resolver = resolver
-        self._making = making if isinstance(making, _Making) else _Making(making)
-        self._stands_for: Acceptor | None = None
-        self._unless_array: Acceptor | None = None
+        self._making = making or _Making()
+        self._stands_for: FastValidator | None = None
+        self._unless_array: FastValidator | None = None
         self._outlines: dict[type, Check] = {}  # what must hold for an array or object beside what is in it
-        self._items: Acceptor | None = None
-        self._properties: dict[str, Acceptor] = {}
+        self._items: FastValidator | None = None
+        self._properties: dict[str, FastValidator] = {}
         self._made = False
         self.accepts: Check = lambda value: self.accepts(value)  # for what refers to this while it is being made
         self._making.known[id(schema)] = self
         self.accepts = self._compiled()
         self._made = True
 
-    def doubts(self, value: Any, path: Path = ()) -> Iterator[Doubt]:
-        """The smallest parts of a value that do not surely fit, in the order of the dialect's faults: together they
-        have all of them. Nothing for a value that surely fits."""
+    def unsure(self, value: Any, path: Path = ()) -> Iterator[Unsure]:
+        """The smallest parts of a value that do not surely fit, in the order of the faults: together they have
+        all of them. Nothing for a value that surely fits."""
         kind = type(value)
         if self._stands_for is not None:
             other = self._unless_array
-            yield from (self._stands_for if other is None or kind is list else other).doubts(value, path)
+            yield from (self._stands_for if other is None or kind is list else other).unsure(value, path)
         elif kind in self._outlines and self._outlines[kind](value):
             for name, part, item in self._inside(value):
                 # A container is looked into at once: asked first, each level above would look at it once more.
                 if type(item) in (list, dict) or not part.accepts(item):
-                    yield from part.doubts(item, (*path, name))
+                    yield from part.unsure(item, (*path, name))
         elif not self.accepts(value):
-            yield Doubt(path, value, self._schema, self._resolver)
+            yield Unsure(path, value, self._schema, self._resolver)
 
-    def _inside(self, value: Any) -> Iterable[tuple[str | int, "Acceptor", Any]]:
+    def _inside(self, value: Any) -> Iterable[tuple[str | int, "FastValidator", Any]]:
         if self._items is not None and type(value) is list:
             return zip(range(len(value)), repeat(self._items), value)
         return ((name, part, value[name]) for name, part in self._properties.items() if name in value)
 
-    def _part(self, schema: Any, resolver: Any = None) -> "Acceptor":
+    def _part(self, schema: Any, resolver: Any = None) -> "FastValidator":
         known = self._making.known.get(id(schema))
         if known is None:
-            return Acceptor(schema, resolver or self._resolver, self._making)
-        return known if known._made or not self._making.branches else known._unsure()
+            return FastValidator(schema, resolver or self._resolver, self._making)
+        return known if known._made or not self._making.branches else known._never()
 
-    def _unsure(self) -> "Acceptor":
+    def _never(self) -> "FastValidator":
         twin = copy(self)
         twin.accepts, twin._stands_for, twin._outlines = never, None, {}
         return twin
@@ -142,8 +145,6 @@ class Acceptor:
         if schema is True:
             return _always
         if not isinstance(schema, dict) or not schema.keys() <= KEYWORDS:
-            return never
-        if isinstance(schema.get("items"), list):  # a tuple, before 2020-12
             return never
         keywords = schema.keys() - _ANNOTATIONS
         if "$ref" in keywords:
@@ -162,10 +163,18 @@ class Acceptor:
         return self._stands_for.accepts
 
     def _condition(self) -> Check:
-        self._stands_for = self._part(self._schema["then"])
+        self._stands_for = self._part(self._schema["then"])._target()
         self._unless_array = self._part(self._schema["else"])
-        nested, element = self._stands_for.accepts, self._unless_array.accepts
-        return lambda value: nested(value) if type(value) is list else element(value)
+        nested, element = self._stands_for, self._unless_array.accepts
+        is_local = str(self._schema["then"].get("$ref")).startswith("#")
+        if is_local and nested._schema == {"type": "array", "items": self._schema} and nested.accepts is not never:
+            return partial(_accepts_arrays, element)
+        accepts = nested.accepts
+        return lambda value: accepts(value) if type(value) is list else element(value)
+
+    def _target(self) -> "FastValidator":
+        """What a reference leads to."""
+        return self if self._stands_for is None or self._unless_array else self._stands_for._target()
 
     def _by_type(self) -> Check:
         """A table from the value's Python type to what must hold for it."""
@@ -228,19 +237,19 @@ class Acceptor:
         if "exclusiveMaximum" in schema:
             checks.append(partial(operator.gt, schema["exclusiveMaximum"]))
         if "multipleOf" in schema:
-            divisor, is_multiple = schema["multipleOf"], self._making.rules.is_multiple
-            checks.append(lambda value: is_multiple(value, divisor))
+            divisor = schema["multipleOf"]
+            checks.append(lambda value: exact.digits(value) < _DIGITS and exact.is_multiple(value, divisor))
         return checks
 
     def _string(self) -> list[Check]:
-        schema, rules = self._schema, self._making.rules
+        schema = self._schema
         checks = self._size("minLength", "maxLength")
         if "pattern" in schema:
             pattern = patterns.compile(schema["pattern"])
             checks.append(lambda value: pattern.work(value) < _QUICK and pattern.matches(value))
         if "format" in schema:
-            name, conforms = schema["format"], rules.conforms
-            checks.append((lambda value: conforms(value, name)) if name in rules.formats else never)
+            name = schema["format"]
+            checks.append(formats.CHECKS[name] if name in formats.QUICK else never)
         return checks
 
     def _size(self, least: str, most: str) -> list[Check]:
@@ -284,10 +293,8 @@ class Acceptor:
 
 
 class _Making:
-    """What acceptors share while they are being made. known: by the id of its schema. branches: how many allOf and
-    anyOf are around."""
+    """Shared by the parts of one schema. known: by the id of its schema. branches: of allOf and anyOf, around."""
 
-    def __init__(self, rules: Rules) -> None:
-        self.rules = rules
-        self.known: dict[int, Acceptor] = {}
+    def __init__(self) -> None:
+        self.known: dict[int, FastValidator] = {}
         self.branches = 0

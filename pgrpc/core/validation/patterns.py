@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -49,7 +49,7 @@ class Pattern:
         return 2 + len(text) * (self.size if self.size > _SMALL else 0) // 50 + len(text) // 256
 
 
-@cache
+@lru_cache(maxsize=4096)
 def compile(pattern: str) -> Pattern:
     """Raises Unmatchable: look-around, back-references, what is no pattern at all."""
     try:

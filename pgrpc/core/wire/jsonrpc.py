@@ -46,18 +46,17 @@ def parse(data: str | bytes) -> Message | list[Message]:
     try:
         text = data if isinstance(data, str) else str(data, "utf-8")
         value = jsontext.parse(text)
-    except ValueError as error:  # UnicodeDecodeError is one
-        raise errors.ParseError from error
-    try:
-        if not isinstance(value, list):
-            return _message(value, text)
-        if not value:
-            raise errors.InvalidRequest("Invalid Request: the batch is empty")
-        if any(isinstance(item, dict) and _spelling(item.get("id"), text) is None for item in value):
-            return [_message(item, source) for item, source in zip(value, jsontext.elements(text), strict=True)]
-        return [_message(item, text) for item in value]
-    except RecursionError as error:  # an id could not be looked up in its source
-        raise errors.ParseError from error
+    except jsontext.TooDeep as error:
+        raise errors.ParseError(f"Parse error: {error}") from None
+    except ValueError:  # UnicodeDecodeError is one
+        raise errors.ParseError from None
+    if not isinstance(value, list):
+        return _message(value, text)
+    if not value:
+        raise errors.InvalidRequest("Invalid Request: the batch is empty")
+    if any(isinstance(item, dict) and _spelling(item.get("id"), text) is None for item in value):
+        return [_message(item, source) for item, source in zip(value, jsontext.elements(text), strict=True)]
+    return [_message(item, text) for item in value]
 
 
 def _message(value: Any, text: str) -> Message:

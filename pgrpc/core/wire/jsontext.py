@@ -8,7 +8,19 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any, NoReturn
+
+MAX_DEPTH = 256
+"""How many arrays and objects may be inside each other. Pythons differ in how deep they parse: 1,000 levels on 3.11,
+over 30,000 on 3.14, where looking at such a value can then take half a second."""
+
+
+class TooDeep(ValueError):
+    """JSON text that is nested deeper than MAX_DEPTH."""
+
+    def __init__(self) -> None:
+        super().__init__(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _reject_constant(name: str) -> NoReturn:
@@ -37,19 +49,35 @@ _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 _chunks = _encoder_kept(_encoder)
 _space = re.compile(r"[ \t\n\r]*")
 _token = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^ \t\n\r{}\[\],:"]+')
-_MAX_INDENT = 256
+_STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
+"""What each bracket adds to the depth, as a signed byte."""
+_NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[{]}"'))
+
+
+def check_depth(text: str) -> None:
+    """Raises TooDeep, before anything recurses into the text. It need not be JSON."""
+    # JSON that is too deep has at least two brackets for each level. Most messages have fewer: they cost 0.06 us.
+    if len(text) <= 2 * MAX_DEPTH or text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    if "\\" in text:
+        text = text.replace("\\\\", "").replace('\\"', "")
+    marks = text.encode("utf-8", "replace").translate(None, _NEITHER_BRACKET_NOR_QUOTE)
+    outside = b"".join(marks.split(b'"')[::2])  # of strings
+    if max(accumulate(memoryview(outside.translate(_STEPS)).cast("b")), default=0) > MAX_DEPTH:
+        raise TooDeep
 
 
 def parse(text: str) -> Any:
     """The value of a JSON text: dict, list, str, int, Decimal, bool or None.
 
-    Raises ValueError for anything else: NaN, nesting beyond the interpreter's stack, a number that Python
-    cannot hold (an integer over 4,300 digits, an exponent over 18 digits).
+    Raises TooDeep, and ValueError for anything else: NaN, a number that Python cannot hold (an integer over 4,300
+    digits, an exponent over 18 digits).
     """
+    check_depth(text)
     try:
         return _whole(text)
-    except (RecursionError, ArithmeticError) as error:
-        raise ValueError("nested too deep, or a number out of range") from error
+    except ArithmeticError as error:
+        raise ValueError("a number out of range") from error
 
 
 def _whole(text: str) -> Any:
@@ -63,10 +91,11 @@ def _whole(text: str) -> Any:
 
 
 def is_valid(text: str) -> bool:
-    """Whether the text is strictly valid JSON, of any kind."""
+    """Whether the text is strictly valid JSON, of any kind, and not nested deeper than MAX_DEPTH."""
     try:
+        check_depth(text)
         _checker.decode(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
     return True
 
@@ -93,10 +122,10 @@ def _dump_exact(value: Any) -> str:
 def indent(text: str) -> str:
     """The same JSON text, one member or element a line, indented with tabs; everything but the white space untouched.
 
-    Raises ValueError where it is no JSON, or nested deeper than 256 levels: each level costs a tab in every line.
+    Raises ValueError where it is not JSON, or nested deeper than MAX_DEPTH: each level costs a tab in every line.
     """
     if not is_valid(text):
-        raise ValueError("not JSON")
+        raise ValueError(f"not JSON, or nested deeper than {MAX_DEPTH} levels")
     written: list[str] = []
     depth = 0
     tokens = _token.findall(text)
@@ -107,15 +136,13 @@ def indent(text: str) -> str:
             written.append("\n" + "\t" * depth)
         written.append(": " if token == ":" else token)
         depth += token in ("{", "[")
-        if depth > _MAX_INDENT:
-            raise ValueError(f"nested deeper than {_MAX_INDENT} levels")
     return "".join(written)
 
 
 def elements(text: str) -> Iterator[str]:
     """The source text of each element of a JSON array. `text` must be valid JSON.
 
-    Raises RecursionError where it is nested too deep.
+    Results of the database may be nested deeper than MAX_DEPTH. Raises RecursionError where Python cannot follow.
     """
     for start, end in _items(text, text.index("[")):
         yield text[start:end]
@@ -143,7 +170,7 @@ def member(text: str, name: str) -> str:
 def members(text: str) -> Iterator[tuple[str, str]]:
     """The source texts of name and value of each member of a JSON object. `text` must be valid JSON.
 
-    Raises RecursionError where it is nested too deep.
+    Raises RecursionError where it is nested too deep for Python.
     """
     spans = _items(text, text.index("{"))
     for key, value in zip(spans, spans, strict=True):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core.functions import catalog, narrowing, pgtypes, routines
+from pgrpc.core.functions import narrowing, pgtypes, routines, signatures
 from tests.unit import building
 from tests.unit.building import argument, routine
 
@@ -16,7 +16,7 @@ REMEDY = "describe {!r} in properties, or remove additionalProperties: false"
 
 
 def faults(document: Any, *of: routines.Routine) -> list[str]:
-    return narrowing.faults(document, [catalog.Overload(each) for each in of])
+    return narrowing.faults(document, [signatures.Overload(each) for each in of])
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,6 @@ def faults(document: Any, *of: routines.Routine) -> list[str]:
         pytest.param({"properties": {"a": {"type": ["string", "integer"]}}}, [], id="one of the types fits"),
         pytest.param({"properties": {"a": {"type": "null"}}}, [], id="null"),
         pytest.param({"properties": {"a": True, "b": {}}}, [], id="nothing said"),
-        pytest.param({"$schema": "http://json-schema.org/draft-03/schema#", "required": True}, [], id="draft-03"),
         pytest.param(
             {"type": "array", "properties": {"c": {}, "a": {"type": "object"}}},
             [
@@ -187,6 +186,23 @@ def test_mistyped_keywords(document: Any, mistyped: list[tuple[str, str, str]]) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("document", "place", "word", "now"),
+    [
+        pytest.param(
+            {"dependencies": {"a": ["b"]}}, "its root", "dependencies", "dependentRequired or dependentSchemas", id="root"
+        ),
+        pytest.param(
+            {"properties": {"a": {"additionalItems": False}}}, "/properties/a", "additionalItems", "items", id="member"
+        ),
+    ],
+)
+def test_keywords_of_older_drafts(document: Any, place: str, word: str, now: str) -> None:
+    assert faults(document, ADD) == [
+        f"keyword {word!r} at {place} is of an older draft and would not be checked; write {now}"
+    ]
+
+
 def test_mistyped_keywords_in_files_that_it_refers_to() -> None:
     document = {"properties": {"a": {"$ref": "small.json#/$defs/n"}, "b": {"$ref": "small.json"}}}
     documents = {
@@ -195,7 +211,7 @@ def test_mistyped_keywords_in_files_that_it_refers_to() -> None:
         "file:///s/deep/er.json": {"typ": "integer", "$ref": "../small.json"},
         "file:///s/unused.json": {"maxmum": 1},
     }
-    found = narrowing.faults(document, [catalog.Overload(ADD)], "file:///s/root.json", documents)
+    found = narrowing.faults(document, [signatures.Overload(ADD)], "file:///s/root.json", documents)
     assert found == [
         "'small.json#/$defs/n': unknown keyword 'maxmum' at /$defs/n would not be checked; did you mean maximum?",
         "'deep/er.json': unknown keyword 'typ' at its root would not be checked; did you mean type?",

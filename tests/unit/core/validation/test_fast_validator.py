@@ -1,4 +1,4 @@
-"""What is surely right is accepted at once, never more than that, and of the rest only the doubtful parts are named."""
+"""What is surely right is accepted at once, never more than that, and of the rest only the unsure parts are named."""
 
 import time
 from decimal import Decimal
@@ -11,18 +11,17 @@ import referencing.jsonschema
 from pgrpc.core.validation import fast_validator
 from tests.unit.building import nested
 
-RULES = fast_validator.Rules(frozenset(["upper"]), lambda text, name: text.isupper(), lambda value, by: value % by == 0)
 NUMBERS = [0, 1, -5, 10**40, Decimal("1.5"), Decimal("-0.0"), Decimal("1e999999999999999999")]
 OTHERS = [True, False, None, "", "a", "ab", "\ud800", [], [1], {}, {"a": 1}]
 
 
-def acceptor(schema: Any) -> fast_validator.Acceptor:
+def compiled(schema: Any) -> fast_validator.FastValidator:
     resource = referencing.jsonschema.DRAFT202012.create_resource(schema)
-    return fast_validator.Acceptor(schema, referencing.Registry().resolver_with_root(resource), RULES)
+    return fast_validator.FastValidator(schema, referencing.Registry().resolver_with_root(resource))
 
 
-def doubts(schema: Any, value: Any) -> list[tuple[fast_validator.Path, Any]]:
-    return [(doubt.path, doubt.value) for doubt in acceptor(schema).doubts(value)]
+def unsure(schema: Any, value: Any) -> list[tuple[fast_validator.Path, Any]]:
+    return [(part.path, part.value) for part in compiled(schema).unsure(value)]
 
 
 TREE = {"type": "object", "properties": {"value": {"type": "integer"}, "next": {"$ref": "#"}}}
@@ -35,7 +34,7 @@ TREE = {"type": "object", "properties": {"value": {"type": "integer"}, "next": {
         pytest.param({}, [*NUMBERS, *OTHERS], [], id="nothing said"),
         pytest.param({"title": "a", "description": "b", "default": 1}, [*NUMBERS, *OTHERS], [], id="annotations"),
         pytest.param(False, [], [*NUMBERS, *OTHERS], id="false"),
-        # 1.0 is an integer too, which the dialect knows.
+        # 1.0 is an integer too, which the full validator knows.
         pytest.param({"type": "integer"}, [0, -5, 10**40], [True, Decimal("1.0"), "1", None], id="integer"),
         pytest.param({"type": "number"}, NUMBERS, OTHERS, id="number"),
         pytest.param({"type": "string"}, ["", "\ud800"], [1, None, []], id="string"),
@@ -52,17 +51,18 @@ TREE = {"type": "object", "properties": {"value": {"type": "integer"}, "next": {
         pytest.param({"exclusiveMinimum": 1}, [2, Decimal("1.1")], [1, Decimal("1.0")], id="exclusiveMinimum"),
         pytest.param({"exclusiveMaximum": 1}, [0, Decimal("0.9")], [1, Decimal("1.0")], id="exclusiveMaximum"),
         pytest.param({"multipleOf": 3}, [3, Decimal("6.0"), "a"], [1], id="multipleOf"),
+        pytest.param({"multipleOf": 1}, [10**4000], [Decimal("1." + "0" * 2000)], id="multipleOf of many digits"),
         pytest.param({"minLength": 1, "maxLength": 2}, ["a", "é😀", 1], ["", "abc"], id="lengths"),
         pytest.param({"maxLength": 0}, [""], ["a"], id="maxLength"),
         pytest.param({"pattern": "^a$"}, ["a", 1], ["a\n", "b"], id="pattern"),
         pytest.param({"pattern": "[ab]{200}"}, [1], ["a" * 20_000], id="a pattern that may take long"),
-        pytest.param({"format": "upper", "minLength": 2}, ["AB", 1], ["a", "A"], id="a quick format"),
-        pytest.param({"format": "slow"}, [1], ["A"], id="another format"),
+        pytest.param({"format": "email", "minLength": 2}, ["a@", 1], ["ab", "@"], id="a quick format"),
+        pytest.param({"format": "uri"}, [1], ["http://a/b"], id="another format"),
         pytest.param(
             {"minLength": 1, "maxLength": 2, "pattern": "a"}, ["a", "ba", 1], ["", "b", "aaa"], id="three rules"
         ),
         pytest.param(
-            {"minLength": 1, "maxLength": 9, "pattern": "A", "format": "upper"}, ["A", 1], ["", "a", "B"],
+            {"minLength": 1, "maxLength": 9, "pattern": "A", "format": "email"}, ["A@", 1], ["", "a@", "A"],
             id="four rules",
         ),
         pytest.param(
@@ -77,7 +77,6 @@ TREE = {"type": "object", "properties": {"value": {"type": "integer"}, "next": {
         pytest.param({"minItems": 1, "maxItems": 2}, [[1], [1, 2], "a"], [[], [1, 2, 3]], id="number of elements"),
         pytest.param({"items": {"type": "integer"}}, [[], [1, 2], "a"], [["a"], [1, "a"], [True]], id="items"),
         pytest.param({"items": False}, [[]], [[1]], id="no items"),
-        pytest.param({"items": [{"type": "integer"}]}, [], [[1], ["a"], 1], id="items of older drafts"),
         pytest.param(
             {"minProperties": 1, "maxProperties": 1}, [{"a": 1}, 1], [{}, {"a": 1, "b": 2}], id="number of members"
         ),
@@ -128,11 +127,11 @@ TREE = {"type": "object", "properties": {"value": {"type": "integer"}, "next": {
     ],
 )  # fmt: skip
 def test_accepts(schema: Any, good: list[Any], bad: list[Any]) -> None:
-    accepts = acceptor(schema).accepts
+    accepts = compiled(schema).accepts
     assert [value for value in good if not accepts(value)] == []
     assert [value for value in bad if accepts(value)] == []
-    assert [value for value in good if doubts(schema, value)] == []
-    assert [value for value in bad if not doubts(schema, value)] == []
+    assert [value for value in good if unsure(schema, value)] == []
+    assert [value for value in bad if not unsure(schema, value)] == []
 
 
 INTEGERS = {"type": "array", "items": {"type": "integer"}}
@@ -159,19 +158,19 @@ INTEGERS = {"type": "array", "items": {"type": "integer"}}
             {"if": {"type": "array"}, "then": INTEGERS, "else": {"type": "string"}}, [1, "a"], [((1,), "a")], id="then"
         ),
         pytest.param({"if": {"type": "array"}, "then": INTEGERS, "else": {"type": "string"}}, 1, [((), 1)], id="else"),
-        pytest.param({"anyOf": [INTEGERS]}, [1, "a"], [((), [1, "a"])], id="anyOf is judged as a whole"),
+        pytest.param({"anyOf": [INTEGERS]}, [1, "a"], [((), [1, "a"])], id="anyOf is unsure as a whole"),
         pytest.param({"items": INTEGERS, "not": {}}, [["a"]], [((), [["a"]])], id="unknown keywords as well"),
     ],
 )  # fmt: skip
-def test_doubts(schema: Any, value: Any, expected: list[Any]) -> None:
-    assert doubts(schema, value) == expected
+def test_unsure(schema: Any, value: Any, expected: list[Any]) -> None:
+    assert unsure(schema, value) == expected
 
 
-def test_a_doubt_has_what_judges_it() -> None:
+def test_an_unsure_part_has_what_it_is_checked_by() -> None:
     schema = {"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"type": "integer"}}}
-    (doubt,) = acceptor(schema).doubts(["x"])
-    assert doubt.schema == {"type": "integer"}
-    assert doubt.resolver.lookup("#/$defs/a").contents == doubt.schema
+    (part,) = compiled(schema).unsure(["x"])
+    assert part.schema == {"type": "integer"}
+    assert part.resolver.lookup("#/$defs/a").contents == part.schema
 
 
 @pytest.mark.parametrize("keyword", ["anyOf", "allOf"])
@@ -179,29 +178,41 @@ def test_branches_that_lead_back_are_not_followed(keyword: str) -> None:
     """At every level all of them would be tried, on all that is below."""
     node = {"type": "object", "properties": {"next": {"$ref": "#"}}}
     schema = {keyword: [node, node | {"title": "again"}]}
-    assert acceptor(schema).accepts({})
-    assert not acceptor(schema).accepts({"next": {}})
+    assert compiled(schema).accepts({})
+    assert not compiled(schema).accepts({"next": {}})
     begin = time.process_time()
     value: Any = 1
     for _ in range(60):
         value = {"next": value}
-    assert doubts(schema, value) == [((), value)]
+    assert unsure(schema, value) == [((), value)]
     assert time.process_time() - begin < 0.25
 
 
 def test_what_a_branch_leads_back_to_is_still_narrowed() -> None:
-    """Inside of the branch nothing is sure; a part of it that is also used elsewhere names a doubt there."""
+    """Inside of the branch nothing is sure; a part of it that is also used elsewhere is named there."""
     inner = {"properties": {"up": {"$ref": "#/$defs/outer"}}}
     outer = {"properties": {"a": {"anyOf": [{"$ref": "#/$defs/inner"}]}, "b": {"$ref": "#/$defs/inner"}}}
     schema = {"$ref": "#/$defs/outer", "$defs": {"outer": outer, "inner": inner}}
-    assert acceptor(schema).accepts({"a": {}, "b": {}})
-    assert doubts(schema, {"b": {"up": {"c": 1}}}) == [(("b", "up"), {"c": 1})]
+    assert compiled(schema).accepts({"a": {}, "b": {}})
+    assert unsure(schema, {"b": {"up": {"c": 1}}}) == [(("b", "up"), {"c": 1})]
 
 
 def test_every_level_is_looked_at_once() -> None:
     schema = {"type": "array", "items": {"if": {"type": "array"}, "then": {"$ref": "#"}, "else": {"type": "integer"}}}
     value = nested(60, [*range(20_000), "x"])
     begin = time.process_time()
-    (doubt,) = acceptor(schema).doubts(value)
+    (part,) = compiled(schema).unsure(value)
     assert time.process_time() - begin < 0.5
-    assert doubt.path == (*[0] * 60, 20_000)
+    assert part.path == (*[0] * 60, 20_000)
+
+
+@pytest.mark.parametrize("last", [1, "x"])
+def test_arrays_in_arrays_take_no_stack(last: Any) -> None:
+    """However many dimensions: what is nested as deep as JSON may be, 120 times, is accepted in 10 ms."""
+    array: Any = {"type": "array"}
+    array["items"] = {"if": {"type": "array"}, "then": {"$ref": "#/$defs/a"}, "else": {"type": "integer"}}
+    schema = {"$ref": "#/$defs/a", "$defs": {"a": array}}
+    value = [nested(250, 1) for _ in range(120)] + [nested(2000, last)]
+    begin = time.process_time()
+    assert compiled(schema).accepts(value) is (last == 1)
+    assert time.process_time() - begin < 0.25

@@ -1,6 +1,8 @@
 """JSON text: nothing is lost on the way in or out, and nothing passes that is not JSON."""
 
 import json
+import random
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from pgrpc.core.wire import jsontext
 
 DEEP = "[" * 100_000 + "]" * 100_000
+AT_MOST = "[" * 256 + "]" * 256
 DIGITS = "9" * 5000
 
 
@@ -75,6 +78,71 @@ def test_not_json(text: str) -> None:
     assert not jsontext.is_valid(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * 257 + "]" * 257, id="one level too many"),
+        pytest.param('{"a":' * 257 + "1" + "}" * 257, id="objects"),
+        pytest.param('[{"a":' * 129 + "1" + "}]" * 129, id="both"),
+        pytest.param("[" * 100_000, id="never closed"),
+        pytest.param('["]]]]","]\\"]]",' * 257 + "1" + "]" * 257, id="brackets in strings close nothing"),
+        pytest.param('["\\\\",' * 257 + "1" + "]" * 257, id="strings that end in a backslash"),
+        pytest.param("[]" * 20 + "[" * 300 + "]" * 300, id="more than one value"),
+        pytest.param('["\ud800é😀",' * 257 + "1" + "]" * 257, id="other characters"),
+        pytest.param(DEEP, id="100,000"),
+    ],
+)
+def test_what_is_nested_too_deep(text: str) -> None:
+    """No Python is asked to recurse into it: each gives up elsewhere, if at all."""
+    begin = time.process_time()
+    for take in (jsontext.check_depth, jsontext.parse):
+        with pytest.raises(jsontext.TooDeep, match=r"^nested deeper than 256 levels$"):
+            take(text)
+    assert not jsontext.is_valid(text)
+    assert time.process_time() - begin < 0.25
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(AT_MOST, id="256 levels"),
+        pytest.param(f"[{AT_MOST[1:-1]},1]", id="256 levels and more"),
+        pytest.param("[" + "[]," * 20_000 + "[]]", id="many beside each other"),
+        pytest.param(json.dumps(["[" * 10_000, '"[{' * 10_000, "\\[" * 10_000, "\\"]), id="brackets in strings"),
+        pytest.param(json.dumps({"[" * 300: "é\ud800" * 300}, ensure_ascii=False), id="brackets in names"),
+        pytest.param("[" * 200 + "1.5" + "]" * 200 + " " * 1000, id="a long text"),
+    ],
+)
+def test_what_is_not(text: str) -> None:
+    jsontext.check_depth(text)
+    assert jsontext.parse(text) == json.loads(text, parse_float=Decimal)
+    assert jsontext.is_valid(text)
+
+
+def test_deep_or_not_is_what_python_would_say() -> None:
+    """At random: the depth that is counted in the text is that of the value."""
+
+    def depth(value: Any) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return (isinstance(value, list | dict)) + max(map(depth, inner), default=0)
+
+    chosen = random.Random(1)
+    deep = 0
+    for _ in range(300):
+        value: Any = chosen.choice([1, "]", "\\", '"'])
+        for _ in range(chosen.randrange(240, 275)):
+            beside = chosen.choice([1, "[{", '\\"]', [], {"}": "["}, ["\\"]])
+            value = chosen.choice([[value], [beside, value], {"]\\": value, '"[': beside}])
+        text = json.dumps(value)
+        if depth(value) > 256:
+            deep += 1
+            with pytest.raises(jsontext.TooDeep):
+                jsontext.parse(text)
+        else:
+            assert jsontext.parse(text) == value
+    assert 100 < deep < 200
+
+
 @pytest.mark.parametrize("text", [DIGITS, f"[{DIGITS}]", "1e" + "9" * 19], ids=["digits", "inside", "exponent"])
 def test_numbers_that_python_cannot_hold_are_json_all_the_same(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
@@ -134,12 +202,10 @@ def test_a_number_stays_the_same_number(number: str) -> None:
     assert back.as_tuple() == Decimal(number).as_tuple()
 
 
-@pytest.mark.parametrize("innermost", [1, Decimal("1.5")], ids=["an integer", "a decimal"])
-def test_dump_of_what_is_nested_too_deep(innermost: Any) -> None:
-    for _ in range(100_000):
-        innermost = [innermost]
-    with pytest.raises(RecursionError):
-        jsontext.dump(innermost)
+@pytest.mark.parametrize("innermost", ["1", "1.5"], ids=["an integer", "a decimal"])
+def test_what_was_parsed_can_be_written_however_deep_it_is(innermost: str) -> None:
+    for text in (AT_MOST[:256] + innermost + AT_MOST[256:], '{"a":' * 256 + innermost + "}" * 256):
+        assert jsontext.dump(jsontext.parse(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -190,7 +256,7 @@ def test_indent(text: str, indented: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "hello", "{", "[1,]", '{"a":NaN}', DEEP, "[" * 257 + "]" * 257])
 def test_what_cannot_be_indented(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not JSON|nested deeper than 256 levels"):
+    with pytest.raises(ValueError, match=r"^not JSON, or nested deeper than 256 levels$"):
         jsontext.indent(text)
 
 
@@ -211,3 +277,9 @@ def test_digits_do_not_matter_to_what_is_cut_out() -> None:
 def test_what_is_nested_too_deep_is_not_cut_out() -> None:
     with pytest.raises(RecursionError):
         list(jsontext.elements(f"[{DEEP}]"))
+
+
+def test_results_may_be_nested_deeper_than_what_clients_send() -> None:
+    deep = "[" * 500 + "]" * 500
+    assert list(jsontext.elements(f"[{deep},1]")) == [deep, "1"]
+    assert list(jsontext.members(f'{{"a":{deep}}}')) == [('"a"', deep)]
