@@ -27,9 +27,8 @@ def _run(options: argparse.Namespace) -> int:
     existing = [] if options.force else project.existing(options.directory)
     if existing:
         names = ", ".join(map(str, existing))
-        outcome.say(
-            [f"init: {names} exists, so nothing was written: name another DIRECTORY, or overwrite with --force"]
-        )
+        cure = "name another DIRECTORY, or overwrite with --force"
+        outcome.say([f"init: nothing was written, because of what is already there: {names}: {cure}"])
         return outcome.CANNOT_WRITE
     found = _look(options.dsn or os.environ.get("DATABASE_URL", ""))
     try:

@@ -53,7 +53,7 @@ def text(found: surface.Surface | None) -> str:
     shown = _EXAMPLE if found is None else found
     head = _NOT_ASKED if found is None else _ASKED.format(database=_line(found.database), role=_line(found.role))
     functions = "\n".join(map(_function, shown.callable)) or _NO_FUNCTION + _function(_EXAMPLE.functions[0])
-    uncallable = [f"  ## {_line('; '.join(f.signatures))}: {_line(f.fault)}\n" for f in shown.functions if f.fault]
+    uncallable = [f"  ## {_line(f'{f.function}: {f.fault}')}\n" for f in shown.functions if f.fault]
     channels = "".join(f"  # {_scalar(name)}:\n" for name in shown.channels or _EXAMPLE.channels)
     lead = "" if found is None else _GUESSED if found.channels else _NO_CHANNEL
     return "".join(
