@@ -8,11 +8,11 @@ from pgrpc.demo import examples
 
 
 def _arguments(command: argparse.ArgumentParser) -> None:
-    shown = f"{', '.join(examples.names())}; where it is left out: the built-in front page"
+    shown = f"{', '.join(examples.names())} (default: the built-in front page)"
     command.add_argument("example", nargs="?", metavar="EXAMPLE", help=shown)
-    command.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
-    command.add_argument("--port", type=int, default=8080, help="the port (8080); 0: any free one")
-    data = f"the folder of its database ({examples.data_folder()})".replace("%", "%%")
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, default=8080, help="the port (default: 8080); 0 for any free one")
+    data = f"the folder of its database (default: {examples.data_folder()})".replace("%", "%%")
     command.add_argument("--data", type=Path, default=None, metavar="DIRECTORY", help=data)
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def _arguments(command: argparse.ArgumentParser) -> None:
-    where = "the folder to write them to; the current one where it is left out"
+    where = "the folder to write to (default: the current one)"
     command.add_argument("directory", nargs="?", type=Path, default=Path(), metavar="DIRECTORY", help=where)
-    dsn = "how to reach the database; $DATABASE_URL where it is left out"
+    dsn = "how to reach the database (default: $DATABASE_URL)"
     command.add_argument("--dsn", default=None, help=dsn)
     command.add_argument("--force", action="store_true", help="overwrite files that exist")
 

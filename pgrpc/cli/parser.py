@@ -74,8 +74,9 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    help = "the configuration; config.yaml where it is left out"
-    parser.add_argument("-c", "--config", type=Path, default=Path("config.yaml"), metavar="FILE", help=help)
+    default = Path("config.yaml")
+    help = f"the configuration (default: {default})"
+    parser.add_argument("-c", "--config", type=Path, default=default, metavar="FILE", help=help)
 
 
 def port(text: str) -> int:

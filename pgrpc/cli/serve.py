@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def _arguments(command: argparse.ArgumentParser) -> None:
     parser.add_config(command)
     command.add_argument("--host", help="the address to listen on, instead of server.host")
-    command.add_argument("--port", type=parser.port, help="the port, instead of server.port; 0: any free one")
+    command.add_argument("--port", type=parser.port, help="the port, instead of server.port; 0 for any free one")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -11,11 +11,11 @@ from pgrpc.cli import outcome, parser
 
 def _arguments(command: argparse.ArgumentParser) -> None:
     parser.add_config(command)
-    command.add_argument("--role", help="the role that it names; none: the anonymous role")
+    command.add_argument("--role", help="the role it names (default: none, for the anonymous role)")
     command.add_argument("--sub", metavar="SUBJECT", help="the claim sub: whose token it is")
-    ttl = "the time until it expires: 90s, 10m, 1h (the default)"
+    ttl = "the time until it expires: 90s, 10m, 1h (default: 1h)"
     command.add_argument("--ttl", type=_duration, default=3600.0, metavar="DURATION", help=ttl)
-    claim = "another claim, its value JSON or text; may be repeated"
+    claim = "another claim, its value JSON or text; can be repeated"
     command.add_argument("--claim", type=_claim, action="append", default=[], metavar="NAME=VALUE", help=claim)
 
 

@@ -13,14 +13,14 @@ _EXAMPLE = surface.Surface(
 )
 
 _ASKED = """\
-# What browsers may use of the database {database}, seen as the role {role}. Nothing yet: below "functions" and
-# "channels" take the "# " away before what they may use; lines that begin with ## say what it is. Then:
+# What browsers may do with the database {database}, through the role {role}. Nothing yet: below, take the "# " away
+# before each function and channel that they may use (lines that begin with ## describe them). Then:
 #     pgrpc check
 #     pgrpc serve
 """
 _NOT_ASKED = """\
-# What browsers may use of a database. No database could be asked, so what is listed below is an example. To have its
-# functions and channels listed here:
+# What browsers may do with a database. No database could be asked, so the function and the channel below are examples.
+# To list those of your database here:
 #     export DATABASE_URL='postgresql://USER:PASSWORD@HOST:5432/DATABASE'
 #     pgrpc init --force
 """
@@ -32,7 +32,7 @@ database:
 server:
   host: 127.0.0.1
   port: 8080
-  # The folder of your pages. The built-in page, to try all that is listed below, is at /_pgrpc/.
+  # The folder of your pages. The built-in page, to try what is listed below, is at /_pgrpc/.
   static: public
 
 # Functions that browsers may call. Parameters are checked against the signature.
@@ -43,7 +43,7 @@ _CHANNELS = """
 # Channels that browsers may receive: the name in NOTIFY. * stands for any characters but a dot.
 channels:
 """
-_GUESSED = "  ## A guess, from NOTIFY and pg_notify(...) in the functions: look whether these are all, and are right.\n"
+_GUESSED = "  ## A guess, from NOTIFY and pg_notify(...) in the functions: see whether they are right and complete.\n"
 _NO_CHANNEL = "  ## None was found in the functions. An example:\n"
 _NO_FUNCTION = "  ## The database has none. An example:\n"
 
