@@ -16,7 +16,7 @@ _COMMAND = re.compile(
     r'("(?:[^"]|"")+"|[^\W\d][\w$]*)\s*(?=[;,]|$)',
     re.IGNORECASE,
 )
-_UNUSABLE = re.compile(r"rpc\.|\$/|(?:open|close|error|max_reconnects_reached)$|.*[\0*]", re.DOTALL)
+_UNUSABLE = re.compile(r"rpc\.|\$/|(?:open|close|error|max_reconnects_reached)$|.*(?:[\0*]|\$\{)", re.DOTALL)
 _LONGEST = 63
 """Bytes: PostgreSQL refuses or cuts longer ones."""
 

@@ -77,7 +77,7 @@ def _line(text: str) -> str:
 def _scalar(text: str) -> str:
     """As YAML writes it: plain where that is text for sure, else quoted."""
     plain = re.fullmatch(r"[A-Za-z_][\w.]*", text, re.ASCII) and text.lower() not in _WORDS
-    return text if plain else json.dumps(text)
+    return text if plain else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 _WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")

@@ -17,7 +17,8 @@ _TIMEOUT = 5.0
 """Seconds for the connection to each address."""
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-_RESERVED = re.compile(r"rpc\.|\$/")
+_REFUSED = re.compile(r"rpc\.|\$/|.*\$\{", re.DOTALL)
+"""As a method: the protocol's own names, and what would look like a variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ def named(functions: Sequence[discover.Function]) -> list[Function]:
     for (schema, name), several in overloads.items():
         without_schema = all(each.is_visible for each in several) and visible[name] == {schema}
         wanted = [name, f"{schema}.{name}", f"{schema}_{name}"]
-        wanted += [f"{name}_{number}" for number in range(2, len(functions) + 2)]
-        method = next(each for each in wanted if each not in found and not _RESERVED.match(each))
+        wanted += [f"function_{number}" for number in range(2, len(functions) + 2)]
+        method = next(each for each in wanted if each not in found and not _REFUSED.match(each))
         descriptions = [each.description for each in several if each.description]
         found[method] = Function(
             method,

@@ -25,7 +25,7 @@ from pgrpc.init import channel_names
         ("raise notice 'notify me'", []),
         ("begin insert into notify values (1); end", []),
         # What the file could not list.
-        ("select pg_notify('a*b', ''), pg_notify('rpc.x', ''), pg_notify('', '')", []),
+        ("select pg_notify('a*b', ''), pg_notify('rpc.x', ''), pg_notify('', ''), pg_notify('a${b}', '')", []),
         (f"select pg_notify('{'x' * 64}', '')", []),
         (f"select pg_notify('{'é' * 32}', '')", []),
     ],

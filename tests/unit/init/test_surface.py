@@ -38,6 +38,7 @@ def test_no_method_twice() -> None:
         ("a.f", "a.f"),
         ("rpc_f", "rpc.f"),  # names that begin with rpc. are the protocol's
     ]
+    assert named(row("${X}")) == [("function_2", '"${X}"')]  # it would look like a variable
 
 
 def test_one_name_in_two_visible_schemas_is_not_left_to_the_search_path() -> None:
