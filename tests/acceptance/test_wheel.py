@@ -98,7 +98,7 @@ def test_the_demo_keeps_its_data_with_the_users_and_says_where(
             if run.stdout is not None:
                 run.stdout.close()
         assert run.returncode == 0
-        assert process.until(lambda: not process.working_in((data,), {"postgres"}), PATIENCE)
+        assert not process.working_in([data / "pgrpc" / "demo" / "postgresql" / "cluster"], {"postgres"})
 
 
 @pytest.mark.usefixtures("environ")
