@@ -107,7 +107,8 @@ def test_init_writes_what_check_takes(
 ) -> None:
     done = pgrpc(tmp_path, "init", "--dsn", embedded_database.dsn)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "public" / "pgrpc.js").read_text().startswith("// A client of pgrpc")
+    client = serving.ROOT / "examples" / "people" / "public" / "pgrpc.js"
+    assert (tmp_path / "public" / "pgrpc.js").read_text() == client.read_text()
     monkeypatch.setenv("DATABASE_URL", embedded_database.dsn)
     assert pgrpc(tmp_path, "check").returncode == 0
 
