@@ -21,7 +21,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 16
 
 demo: .venv/.demo  ## a PostgreSQL of its own, an example, and the server: make demo [EXAMPLE=chat] [PORT=8080] [DATA=folder]
-	@exec $(RUN) server.py demo $(EXAMPLE) --port $(PORT) $(if $(DATA),--data '$(DATA)')
+	@exec env PGRPC_STARTED_BY=make $(RUN) server.py demo $(EXAMPLE) --port $(PORT) $(if $(DATA),--data '$(DATA)')
 
 test: .venv/.dev  ## every test, on the embedded PostgreSQL and on those that are installed
 	@$(RUN) tests/own_coverage.py

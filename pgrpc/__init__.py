@@ -1,3 +1,3 @@
-"""pgrpc puts a PostgreSQL database on a WebSocket: schema-checked calls and NOTIFY events on one socket."""
+"""pgrpc lets browsers call PostgreSQL functions and receive NOTIFY events over one WebSocket."""
 
 __version__ = "0.1.0.dev0"

@@ -110,7 +110,7 @@ def running(
     )
     server = Server(process)
     try:
-        server.url = server.wait_for(r"serving (\S+)").group(1)
+        server.url = server.wait_for(r"serving ([^\s;]+)").group(1)
         if ready:
             server.wait_for("connected to the database")
             server.wait_for("LISTEN connection open")

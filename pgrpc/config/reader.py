@@ -82,7 +82,7 @@ def _read(shown: str) -> bytes:
     try:
         return Path(shown).read_bytes()
     except FileNotFoundError:
-        words = "no such file: copy config.yaml.example, or name another with --config"
+        words = "no such file: write one with `pgrpc init`, or name another with --config"
     except IsADirectoryError:
         words = "is a directory: name a file"
     except OSError as error:

@@ -1,6 +1,7 @@
-"""Owns `python server.py demo`: a PostgreSQL of its own, an example in it, and the server on top, with one command.
+"""`pgrpc demo`: a PostgreSQL of its own, an example in it, and the server on top.
 
-It must not know how PostgreSQL is run (pgrpc.embedded) or how requests are served (pgrpc.app).
+Owns their start, what is said meanwhile, and that no process outlives it. Must not know how PostgreSQL is run
+(demo/embedded) or how requests are served (server/app).
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-import shutil
+import shlex
 import signal
 import socket
 import subprocess
@@ -23,31 +24,15 @@ from urllib.parse import unquote, urlsplit
 
 from pgrpc import config
 from pgrpc.compat import registry
-from pgrpc.demo import embedded
+from pgrpc.demo import embedded, examples
 from pgrpc.server import app
 
-_PROJECT = Path(__file__).resolve().parent.parent.parent
-_EXAMPLES = _PROJECT / "examples"
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ROLE = "demo"
 
 
 class _Refused(Exception):
     """The demo cannot run here and now. The message says why, and what to do."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Example:
-    """What is shown. name: also that of its database.
-
-    roles: SQL that makes roles, for a superuser; NAME_owner is then the owner of all that `sql` makes.
-    """
-
-    name: str
-    sql: Path
-    configuration: Path
-    guide: Path | None = None
-    roles: Path | None = None
 
 
 class _Stopped(KeyboardInterrupt):
@@ -63,7 +48,7 @@ def run(example: str | None = None, *, host: str = "127.0.0.1", port: int = 8080
 
     example: the name of a folder in examples/; None for examples/demo.sql with the front page.
     """
-    folder = (data or _PROJECT / ".pgrpc" / "demo").absolute()
+    folder = (data or examples.data_folder()).absolute()
     try:
         with _signals_raised():
             return _run(_example(example), host, port, folder)
@@ -77,31 +62,15 @@ def run(example: str | None = None, *, host: str = "127.0.0.1", port: int = 8080
         return os.EX_CONFIG
 
 
-def _example(name: str | None) -> _Example:
-    if name is None:
-        found = _Example("demo", _EXAMPLES / "demo.sql", _EXAMPLES / "demo.yaml")
-    else:
-        known = sorted(path.parent.name for path in _EXAMPLES.glob("*/config.yaml"))
-        if name not in known:
-            raise _Refused(
-                f"there is no example {name!r}: choose one of {', '.join(known)}, or none for the front page"
-            )
-        folder = _EXAMPLES / name
-        roles = folder / "roles.sql"
-        found = _Example(
-            name,
-            folder / f"{name}.sql",
-            folder / "config.yaml",
-            folder / "README.md",
-            roles if roles.exists() else None,
-        )
-    for needed in (found.sql, found.configuration):
-        if not needed.exists():
-            raise _Refused(f"{needed} is missing: run the demo from a complete copy of the project")
-    return found
+def _example(name: str | None) -> examples.Example:
+    try:
+        return examples.find(name)
+    except KeyError:
+        known = ", ".join(examples.names())
+        raise _Refused(f"there is no example {name!r}: choose one of {known}, or none for the front page") from None
 
 
-def _run(example: _Example, host: str, port: int, folder: Path) -> int:
+def _run(example: examples.Example, host: str, port: int, folder: Path) -> int:
     with _locked(folder):
         _check_port(host, port)
         server = embedded.Server(folder / "postgresql", report=_say)
@@ -173,7 +142,7 @@ def _locked(folder: Path) -> Iterator[None]:
             holder = file.read().strip() or "unknown"
             raise _Refused(
                 f"a demo already runs in {folder} (process {holder}): use that one, stop it with `kill {holder}`, "
-                "or give this one its own --data folder and --port"
+                f"or choose another folder and port: {_option('data', 'FOLDER')} {_option('port', 8081, '')}"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
@@ -184,7 +153,7 @@ def _locked(folder: Path) -> Iterator[None]:
 def _check_port(host: str, port: int) -> None:
     """Before anything slow. app.run() would find out as well, but only after minutes on a slow machine."""
     if not 0 <= port <= 65535:  # the system would quietly take the low 16 bits
-        raise _Refused(f"there is no port {port}: ports go up to 65535: make demo PORT=8080")
+        raise _Refused(f"there is no port {port}: ports go up to 65535: {_option('port', 8080)}")
     if port == 0:
         return
     try:
@@ -197,13 +166,15 @@ def _check_port(host: str, port: int) -> None:
             probe.bind(address)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise _Refused(f"port {port} is taken by another program: make demo PORT={port % 65535 + 1}") from None
-            raise _Refused(f"cannot listen on {host} port {port}: {error.strerror}: make demo PORT=8080") from None
+                other = _option("port", port % 65535 + 1)
+                raise _Refused(f"port {port} is taken by another program: choose another, such as {other}") from None
+            other = _option("port", 8080)
+            raise _Refused(f"cannot listen on {host} port {port}: {error.strerror}: try {other}") from None
 
 
-def _prepare_database(server: embedded.Server, example: _Example, folder: Path) -> str:
+def _prepare_database(server: embedded.Server, example: examples.Example, folder: Path) -> str:
     """The role, and the database as the example's SQL has it. Returns the role's DSN."""
-    sql, shown, database = example.sql.read_text(), example.sql.relative_to(_PROJECT), example.name
+    sql, shown, database = example.sql.read_text(), examples.shown(example.sql), example.name
     roles = example.roles.read_text() if example.roles else ""
     password, secret = _password(folder / "password"), _password(folder / "secret")
     digest = hashlib.sha256("\0".join((sql, roles, secret if roles else "")).encode()).hexdigest()
@@ -217,7 +188,7 @@ def _prepare_database(server: embedded.Server, example: _Example, folder: Path) 
     if present and loaded.exists() and loaded.read_text().strip() == digest:
         return dsn
     if present and loaded.exists():
-        _say(f"{shown} has changed: making its database anew")
+        _say(f"{shown} has changed: replacing its database")
     _say(f"loading {shown}")
     loaded.unlink(missing_ok=True)  # until it is complete again
     _psql(admin, f'drop database if exists "{database}" with (force)')
@@ -268,13 +239,28 @@ def _connection(dsn: str) -> dict[str, str]:
     }
 
 
-def _invitation(example: _Example, url: str, dsn: str) -> str:
-    psql = "psql" if shutil.which("psql") else embedded.binaries() / "psql"
+def _option(name: str, value: object, command: str = "make demo ") -> str:
+    """As whoever started the demo gives it: the Makefile says so."""
+    by_make = os.environ.get("PGRPC_STARTED_BY") == "make"
+    return f"{command}{name.upper()}={value}" if by_make else f"--{name} {value}"
+
+
+def _invitation(example: examples.Example, url: str, dsn: str) -> str:
+    psql = f'{_shown(embedded.binaries() / "psql")} "{dsn}"'  # ours: another may be of an older release, or none
     if example.guide:
-        guide = example.guide.relative_to(_PROJECT)
-        return f'serving: {url}\n  open {url} in two windows; what to try is in {guide}\n  {psql} "{dsn}"'
+        guide = examples.shown(example.guide)
+        return (
+            f"serving: {url}\n  open {url} in two windows; what to try is in {guide}\n"
+            f"  the functions and channels, to try each: {url}_pgrpc/\n  {psql}"
+        )
     insert = "insert into people (name, height) values ('Zoe', 2.01)"
-    return f'serving: {url}\n  open {url} in a browser, then\n  {psql} "{dsn}" -c "{insert}"'
+    return f'serving: {url}\n  open {url} in a browser, then\n  {psql} -c "{insert}"'
+
+
+def _shown(path: Path) -> str:
+    """For a shell: from the current folder where it is below that."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _say(text: str) -> None:

@@ -158,7 +158,7 @@ class Server:
             raise Error(f"cannot use {self.data} for PostgreSQL: {error.strerror}: {error.filename}") from error
         if "password" not in present:
             if "cluster" in present:
-                raise Error(f"{self._password} is missing, so nobody can log in: delete {self.data} to start anew")
+                raise Error(f"{self._password} is missing, so nobody can log in: delete {self.data} to start again")
             if present - {"password.new"}:
                 raise Error(f"{self.data} holds files that are not PostgreSQL's: choose an empty folder")
             draft = self._password.with_suffix(".new")  # renamed when complete: a kill cannot leave half of it
@@ -172,7 +172,7 @@ class Server:
         made = self._cluster / "PG_VERSION"
         if made.exists() and made.read_text().strip() != version:
             was = made.read_text().strip()
-            raise Error(f"{self.data} was made by PostgreSQL {was}, this is {version}: delete it to start anew")
+            raise Error(f"{self.data} was made by PostgreSQL {was}, this is {version}: delete it to start again")
 
     def _choose_identity(self, until: held_signals.Until) -> str:
         """Settle whom to run as, by running `postgres --version` so; returns the major version."""
@@ -194,7 +194,7 @@ class Server:
             if version := re.search(r"\(PostgreSQL\) (\d+)", said):
                 return version[1]
             why = said.strip() or f"{self._program('postgres')} --version says nothing"
-        advice = " (it refuses root's rights): run as a user, or move the project to a folder that all may enter"
+        advice = " (it refuses root's rights): run as a user, or choose a folder that every user may enter"
         raise Error(f"PostgreSQL cannot run: {why}" + (advice if os.geteuid() == 0 else ""))
 
     # What an earlier run left behind

@@ -320,7 +320,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         return str(caught.value)
 
     Path("folder").mkdir()
-    assert fault("c.yaml") == "c.yaml: no such file: copy config.yaml.example, or name another with --config"
+    assert fault("c.yaml") == "c.yaml: no such file: write one with `pgrpc init`, or name another with --config"
     assert fault("folder") == "folder: is a directory: name a file"
     assert fault("x\0y") == "x\0y: a file name cannot hold the character NUL"
     assert fault("x" * 300) == "x" * 300 + ": cannot be read: File name too long"

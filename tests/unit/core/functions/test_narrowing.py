@@ -190,7 +190,11 @@ def test_mistyped_keywords(document: Any, mistyped: list[tuple[str, str, str]]) 
     ("document", "place", "word", "now"),
     [
         pytest.param(
-            {"dependencies": {"a": ["b"]}}, "its root", "dependencies", "dependentRequired or dependentSchemas", id="root"
+            {"dependencies": {"a": ["b"]}},
+            "its root",
+            "dependencies",
+            "dependentRequired or dependentSchemas",
+            id="root",
         ),
         pytest.param(
             {"properties": {"a": {"additionalItems": False}}}, "/properties/a", "additionalItems", "items", id="member"

@@ -1,0 +1,38 @@
+"""The files of a new project: config.yaml, and a page with its client.
+
+Owns their names and how they are written. Must not know the text of config.yaml.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from pgrpc.demo import examples
+from pgrpc.init import config_file, surface
+
+_PAGE = resources.files(__package__) / "index.html"
+NAMES = ("config.yaml", "public/index.html", "public/pgrpc.js")
+
+
+def existing(folder: Path) -> Sequence[Path]:
+    """Those of the files that are there already."""
+    return [folder / name for name in NAMES if (folder / name).exists() or (folder / name).is_symlink()]
+
+
+def write(folder: Path, found: surface.Surface | None) -> Sequence[Path]:
+    """Raises OSError. found: None where the database could not be asked."""
+    contents: Mapping[str, str] = dict(
+        zip(
+            NAMES,
+            (
+                config_file.text(found),
+                _PAGE.read_text(encoding="utf-8"),
+                examples.client().read_text(encoding="utf-8"),
+            ),
+            strict=True,
+        )
+    )
+    (folder / "public").mkdir(parents=True, exist_ok=True)
+    for name, text in contents.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in NAMES]
