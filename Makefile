@@ -24,7 +24,7 @@ demo: .venv/.demo  ## a PostgreSQL of its own, an example, and the server: make 
 	@exec $(RUN) server.py demo $(EXAMPLE) --port $(PORT) $(if $(DATA),--data '$(DATA)')
 
 test: .venv/.dev  ## every test, on the embedded PostgreSQL and on those that are installed
-	@$(RUN) tests/own_coverage.py
+	@$(RUN) tests/module_coverage.py
 	@$(RUN) -m pytest tests --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: .venv/.dev  ## lint, format, types, and which room may import which

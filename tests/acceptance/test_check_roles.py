@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgrpc.demo import embedded
-from tests import conftest, serving
 from tests.acceptance import test_check
-from tests.integration import acting
-from tests.integration.acting import ADMIN, ANON, LOGIN, USER
+from tests.support import databases, pgrpc_server, role_calls
+from tests.support.role_calls import ADMIN, ANON, LOGIN, USER
 
 SQL = f"""
 create schema app;
@@ -43,19 +42,19 @@ channels:
 
 
 @pytest.fixture(scope="module")
-def made(postgres: embedded.Server) -> Iterator[conftest.Database]:
-    with acting.prepared(postgres, SQL) as database:
+def made(postgres: embedded.Server) -> Iterator[databases.Database]:
+    with role_calls.prepared(postgres, SQL) as database:
         yield database
 
 
 def lines(folder: Path, text: str, dsn: str, command: str = "check") -> tuple[int, list[str]]:
     status, said = test_check.run(folder, command, text, dsn)
-    assert acting.PASSWORD not in said
+    assert role_calls.PASSWORD not in said
     return status, said.splitlines()
 
 
-def test_all_is_well_where_the_login_role_may_not_even_look(made: conftest.Database, tmp_path: Path) -> None:
-    assert lines(tmp_path, WELL, acting.login_dsn(made)) == (0, [])
+def test_all_is_well_where_the_login_role_may_not_even_look(made: databases.Database, tmp_path: Path) -> None:
+    assert lines(tmp_path, WELL, role_calls.login_dsn(made)) == (0, [])
 
 
 FAULTY = f"""\
@@ -104,8 +103,8 @@ BY_GRANT_FAULTS = [
 ]
 
 
-def test_faults(made: conftest.Database, tmp_path: Path) -> None:
-    status, said = lines(tmp_path, FAULTY, acting.login_dsn(made))
+def test_faults(made: databases.Database, tmp_path: Path) -> None:
+    status, said = lines(tmp_path, FAULTY, role_calls.login_dsn(made))
     assert status == test_check.INVALID
     assert len(said) == len(FAULTS), said
     for line, (place, words) in zip(said, FAULTS, strict=True):
@@ -113,10 +112,10 @@ def test_faults(made: conftest.Database, tmp_path: Path) -> None:
         assert words in line
 
 
-def test_faults_where_the_grants_say_which_roles(made: conftest.Database, tmp_path: Path) -> None:
+def test_faults_where_the_grants_say_which_roles(made: databases.Database, tmp_path: Path) -> None:
     made.execute(f"grant pg_monitor to {LOGIN}")
     try:
-        status, said = lines(tmp_path, BY_GRANT, acting.login_dsn(made))
+        status, said = lines(tmp_path, BY_GRANT, role_calls.login_dsn(made))
     finally:
         made.execute(f"revoke pg_monitor from {LOGIN}")
     assert status == test_check.INVALID
@@ -126,11 +125,11 @@ def test_faults_where_the_grants_say_which_roles(made: conftest.Database, tmp_pa
         assert words in line
 
 
-def test_a_role_that_is_listed_for_what_it_may_not_execute(made: conftest.Database, tmp_path: Path) -> None:
+def test_a_role_that_is_listed_for_what_it_may_not_execute(made: databases.Database, tmp_path: Path) -> None:
     made.execute(f"grant execute on function app.shut() to {USER}")
     try:
         text = WELL.replace("functions:\n", f"functions:\n  shut: {{function: app.shut, roles: [{USER}, {ANON}]}}\n")
-        status, said = lines(tmp_path, text, acting.login_dsn(made))
+        status, said = lines(tmp_path, text, role_calls.login_dsn(made))
     finally:
         made.execute(f"revoke execute on function app.shut() from {USER}")
     assert status == test_check.INVALID
@@ -139,7 +138,7 @@ def test_a_role_that_is_listed_for_what_it_may_not_execute(made: conftest.Databa
     ]
 
 
-def test_every_role_is_granted_to_a_superuser(made: conftest.Database, tmp_path: Path) -> None:
+def test_every_role_is_granted_to_a_superuser(made: databases.Database, tmp_path: Path) -> None:
     text = f"database: {{dsn: '${{TEST_DSN}}'}}\nauth:\n  secret: {'s' * 32}\n"
     status, said = lines(tmp_path, text, made.dsn)
     assert status == test_check.INVALID
@@ -170,12 +169,12 @@ DOUBTS = [
 
 
 @pytest.fixture
-def doubtful(made: conftest.Database) -> Iterator[str]:
+def doubtful(made: databases.Database) -> Iterator[str]:
     made.execute(
         f"alter role {ADMIN} bypassrls; alter table app.notes owner to {LOGIN}; grant truncate on app.notes to {ANON}; "
         f"grant update (b) on app.others to {ANON}"
     )
-    yield acting.login_dsn(made)
+    yield role_calls.login_dsn(made)
     made.execute(
         f"alter role {ADMIN} nobypassrls; revoke all on app.notes, app.others from {ANON}; "
         "alter table app.notes owner to current_user"
@@ -192,6 +191,6 @@ def test_warnings(doubtful: str, tmp_path: Path) -> None:
 
 def test_warnings_are_in_the_log_of_the_server(doubtful: str, tmp_path: Path) -> None:
     rest = DOUBTFUL.replace("server: {", "server: {port: 0, ")
-    with serving.serving(tmp_path, doubtful, rest) as server:
+    with pgrpc_server.serving(tmp_path, doubtful, rest) as server:
         for _, words in DOUBTS:
             assert f": warning: {words}" in server.log

@@ -21,8 +21,8 @@ import psycopg2.extensions
 import pytest
 
 from pgrpc.postgres import cancellation, connect, connection, pool, prepared
-from tests.conftest import Database
-from tests.proxy import Proxy
+from tests.support.databases import Database
+from tests.support.tcp_proxy import Proxy
 
 PATIENCE = 30.0
 LOST = psycopg2.OperationalError("lost")

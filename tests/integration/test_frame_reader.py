@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import certificates
-from tests.integration.bare import CLOSE, MAX_MESSAGE, PATIENCE, PING, PONG, Handler, Peer, masked, serving, until
+from tests.support import certificates
+from tests.support.tornado_server import CLOSE, MAX_MESSAGE, PATIENCE, PING, PONG, Handler, Peer, masked, serving, until
 
 
 async def heard(handler: Handler, count: int) -> list[str | bytes]:

@@ -12,8 +12,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tests.conftest import Database
-from tests.serving import PATIENCE, Client, RpcError, serving
+from tests.support.databases import Database
+from tests.support.pgrpc_server import serving
+from tests.support.ws_client import PATIENCE, Client, RpcError
 
 ADD = "create function add(a int, b int) returns int language sql immutable as 'select a + b'"
 WAIT = "create function wait() returns void language sql as 'select pg_advisory_xact_lock(1)'"

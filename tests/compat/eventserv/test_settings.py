@@ -9,7 +9,7 @@ from pgrpc import config
 from pgrpc.compat import settings_document
 from pgrpc.compat.eventserv import settings
 from pgrpc.compat.registry import LOADERS
-from tests import certificates
+from tests.support import certificates
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,11 @@ import websockets
 
 import pgrpc
 from pgrpc.demo import embedded
-from tests import certificates
-from tests.acceptance.wire import ACCEPT, CLOSE, PING, TEXT, Peer, ask
-from tests.conftest import Database
-from tests.serving import PATIENCE, ROOT, Server, running, serving
+from tests.support import certificates
+from tests.support.databases import Database
+from tests.support.pgrpc_server import ROOT, Server, running, serving
+from tests.support.ws_client import PATIENCE
+from tests.support.ws_raw import ACCEPT, CLOSE, PING, TEXT, Peer, ask
 
 LOCAL = {"ES_HTTPHOST": "127.0.0.1", "ES_HTTPPORT": "0"}
 PAGE = '<p id="url">{{ .BaseURL }}</p><p>{{.Channels}}</p>{{- .Other }}'

@@ -10,15 +10,15 @@ from pgrpc.core.functions import catalog
 from pgrpc.core.limits.settings import Limits
 from pgrpc.core.session import effects
 from pgrpc.core.wire import errors
-from tests.unit import building
-from tests.unit.building import argument, routine
+from tests.support import samples
+from tests.support.samples import argument, routine
 
-ADD = building.function(routine(argument("a"), argument("b")))
-SERIES = building.function(routine(argument("n"), returns_set=True))
+ADD = samples.function(routine(argument("a"), argument("b")))
+SERIES = samples.function(routine(argument("n"), returns_set=True))
 
 
 def make(waiting: int = 3, **limits: Any) -> sql_session.SqlSession:
-    functions = building.functions({"add": ADD, "series": SERIES})
+    functions = samples.functions({"add": ADD, "series": SERIES})
     limits = {"calls_in_flight": waiting, **limits}
     return sql_session.SqlSession(functions, rules.Channels([]), Limits(**limits))
 
@@ -91,7 +91,7 @@ def test_a_failed_call_is_answered_with_its_error(client: sql_session.SqlSession
 
 
 def test_a_function_that_is_not_known_yet_is_unavailable() -> None:
-    functions = building.functions({})
+    functions = samples.functions({})
     functions = type(functions)(["add"])
     made = sql_session.SqlSession(functions, rules.Channels([]), Limits())
     assert refused(made.receive("select add(1)"))["code"] == -32001
@@ -164,15 +164,15 @@ def test_a_result_that_is_nested_too_deep_to_be_cut_is_an_error(client: sql_sess
 def test_who_may_not_call_a_function_is_refused_and_the_log_is_told() -> None:
     access = {"add": catalog.Access(frozenset({"web"}))}
     functions = catalog.Catalog(["add"], {"add": ADD}, access)
-    made = sql_session.SqlSession(functions, rules.Channels([]), Limits(), building.somebody("anon"))
+    made = sql_session.SqlSession(functions, rules.Channels([]), Limits(), samples.somebody("anon"))
     denied, send = made.receive("select add(1, 2)")
     assert denied == effects.Denied("method 'add'", "it is not for the role anon")
     assert refused([send])["code"] == -32003
 
 
 def test_a_question_about_the_channel_is_none_of_the_statements() -> None:
-    functions = building.functions({"add": ADD})
-    functions.predicates = {"ask": building.function(routine(argument("channel", building.TEXT)))}
+    functions = samples.functions({"add": ADD})
+    functions.predicates = {"ask": samples.function(routine(argument("channel", samples.TEXT)))}
     listed = rules.Channels([rules.Entry("c", authorize="ask"), rules.Entry("d", authorize="ask")])
     made = sql_session.SqlSession(functions, listed, Limits())
     one, other = executed(made.listen("c", 0.0)), executed(made.listen("d", 0.0))

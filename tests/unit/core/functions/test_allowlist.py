@@ -8,8 +8,8 @@ import pytest
 
 from pgrpc.core.functions import allowlist, pgtypes, routines
 from pgrpc.core.wire import errors
-from tests.unit import building
-from tests.unit.building import CALLERS, argument, routine
+from tests.support import samples
+from tests.support.samples import CALLERS, argument, routine
 
 Entry = partial(allowlist.Entry, "add", "public.add")
 ADD = routine(argument("a"), argument("b"), signature="public.add(integer, integer)")
@@ -77,7 +77,7 @@ def test_the_others_are_built_all_the_same() -> None:
     [
         pytest.param(routine(kind="aggregate"), "it is an aggregate function", id="aggregate"),
         pytest.param(routine(kind="window"), "it is a window function", id="window"),
-        pytest.param(routine(returns=building.TRIGGER), "it returns trigger", id="trigger"),
+        pytest.param(routine(returns=samples.TRIGGER), "it returns trigger", id="trigger"),
         *(
             pytest.param(
                 routine(returns=pgtypes.Type(1, name, name, "pseudo")), f"it returns {name}", id=name
@@ -88,17 +88,17 @@ def test_the_others_are_built_all_the_same() -> None:
             )
         ),
         pytest.param(
-            routine(argument("x", building.ANY)),
+            routine(argument("x", samples.ANY)),
             "its argument x has the type any, which JSON cannot stand for",
             id="any",
         ),
         pytest.param(
-            routine(argument("x", building.ANYARRAY)),
+            routine(argument("x", samples.ANYARRAY)),
             "its argument x has the type anyarray, which JSON cannot stand for",
             id="anyarray",
         ),
         pytest.param(
-            routine(argument("x", building.array(building.RECORD, 2287), "variadic")),
+            routine(argument("x", samples.array(samples.RECORD, 2287), "variadic")),
             "its argument x has the type record[], which JSON cannot stand for",
             id="record[]",
         ),
@@ -123,10 +123,10 @@ def test_cannot_be_called(of: routines.Routine, reason: str) -> None:
 @pytest.mark.parametrize(
     "of",
     [
-        pytest.param(routine(returns=building.VOID), id="returns void"),
-        pytest.param(routine(returns=building.RECORD), id="returns record"),
-        pytest.param(routine(kind="procedure", returns=building.VOID), id="procedure"),
-        pytest.param(routine(argument("x", building.ANY, "out")), id="a pseudo-type that is only an output"),
+        pytest.param(routine(returns=samples.VOID), id="returns void"),
+        pytest.param(routine(returns=samples.RECORD), id="returns record"),
+        pytest.param(routine(kind="procedure", returns=samples.VOID), id="procedure"),
+        pytest.param(routine(argument("x", samples.ANY, "out")), id="a pseudo-type that is only an output"),
         pytest.param(
             routine(returns=pgtypes.Type(1, "public.trigger", "trigger", "composite")), id="a type called trigger"
         ),
@@ -149,8 +149,8 @@ def test_every_overload_must_be_callable() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "ambiguous"),
     [
-        pytest.param([argument("a")], [argument("a", building.TEXT)], True, id="the same names"),
-        pytest.param([argument("$1")], [argument("$1", building.TEXT)], True, id="unnamed"),
+        pytest.param([argument("a")], [argument("a", samples.TEXT)], True, id="the same names"),
+        pytest.param([argument("$1")], [argument("$1", samples.TEXT)], True, id="unnamed"),
         pytest.param([argument("a")], [argument("b")], False, id="other names"),
         pytest.param([argument("a")], [argument("a"), argument("b")], False, id="more names"),
         pytest.param([argument("a")], [argument("a"), argument("b", default=True)], True, id="a default more"),
@@ -258,14 +258,14 @@ def test_a_schema_may_refer_to_the_documents_given() -> None:
 @pytest.mark.parametrize(
     ("of", "asked", "fits"),
     [
-        pytest.param(building.TEXT, "string", True, id="text"),
-        pytest.param(building.NUMERIC, "integer", True, id="numeric can be an integer"),
-        pytest.param(building.INT8, "string", False, id="int8: digits have become an integer by then"),
-        pytest.param(building.enum("a"), "string", True, id="enum"),
-        pytest.param(building.JSONB, "array", True, id="json can be anything"),
-        pytest.param(building.INT4S, "array", True, id="array"),
-        pytest.param(building.INT4S, "integer", False, id="array is no integer"),
-        pytest.param(building.domain(building.INT4, not_null=True), "null", False, id="never null"),
+        pytest.param(samples.TEXT, "string", True, id="text"),
+        pytest.param(samples.NUMERIC, "integer", True, id="numeric can be an integer"),
+        pytest.param(samples.INT8, "string", False, id="int8: digits have become an integer by then"),
+        pytest.param(samples.enum("a"), "string", True, id="enum"),
+        pytest.param(samples.JSONB, "array", True, id="json can be anything"),
+        pytest.param(samples.INT4S, "array", True, id="array"),
+        pytest.param(samples.INT4S, "integer", False, id="array is no integer"),
+        pytest.param(samples.domain(samples.INT4, not_null=True), "null", False, id="never null"),
     ],
 )
 def test_schema_against_type(of: pgtypes.Type, asked: str, fits: bool) -> None:
@@ -274,7 +274,7 @@ def test_schema_against_type(of: pgtypes.Type, asked: str, fits: bool) -> None:
 
 
 def test_a_schema_for_overloads_may_name_what_any_of_them_takes() -> None:
-    found = routine(argument("id")), routine(argument("email", building.TEXT)), routine(argument("id"), argument("x"))
+    found = routine(argument("id")), routine(argument("email", samples.TEXT)), routine(argument("id"), argument("x"))
     entry = with_schema({"properties": {"id": {"type": "integer"}, "email": {"type": "string"}}})
     assert problems(entry, *found) == []
     wrong = with_schema({"properties": {"id": {"type": "string"}, "y": {}}})
@@ -322,13 +322,13 @@ def test_a_role_that_no_client_has_is_told_elsewhere() -> None:
 
 
 def test_a_predicate() -> None:
-    right = routine(argument("channel", building.TEXT), returns=building.BOOL)
+    right = routine(argument("channel", samples.TEXT), returns=samples.BOOL)
     others = [
-        routine(argument("channel", building.VARCHAR), returns=building.BOOL),
-        routine(argument("channel", building.TEXT), returns=building.TEXT),
-        routine(argument("channel", building.TEXT), returns=building.BOOL, returns_set=True),
-        routine(argument("channel", building.TEXT), argument("x", default=True), returns=building.BOOL),
-        routine(returns=building.BOOL),
+        routine(argument("channel", samples.VARCHAR), returns=samples.BOOL),
+        routine(argument("channel", samples.TEXT), returns=samples.TEXT),
+        routine(argument("channel", samples.TEXT), returns=samples.BOOL, returns_set=True),
+        routine(argument("channel", samples.TEXT), argument("x", default=True), returns=samples.BOOL),
+        routine(returns=samples.BOOL),
     ]
     function = allowlist.predicate("may", [*others, right], CALLERS)
     call = function.bind(["a.b"])
@@ -340,7 +340,7 @@ def test_a_predicate() -> None:
 
 
 def test_a_predicate_that_nobody_may_ask() -> None:
-    of = routine(argument("channel", building.TEXT), returns=building.BOOL, executable_by=frozenset())
+    of = routine(argument("channel", samples.TEXT), returns=samples.BOOL, executable_by=frozenset())
     with pytest.raises(allowlist.Unusable, match=r"public\.f\(text\) cannot be called: it may not be executed by app"):
         allowlist.predicate("may", [of], CALLERS)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit import building
+from tests.support import samples
 
-ALL = [building.argument(mode, mode=mode) for mode in ("in", "out", "inout", "table", "variadic")]
+ALL = [samples.argument(mode, mode=mode) for mode in ("in", "out", "inout", "table", "variadic")]
 
 
 @pytest.mark.parametrize(
@@ -14,20 +14,20 @@ ALL = [building.argument(mode, mode=mode) for mode in ("in", "out", "inout", "ta
     [("in", True), ("inout", True), ("variadic", True), ("out", False), ("table", False)],
 )
 def test_input(mode: Any, is_input: bool) -> None:
-    assert building.argument("a", mode=mode).is_input == is_input
+    assert samples.argument("a", mode=mode).is_input == is_input
 
 
 def test_inputs_and_outputs_keep_the_order_of_the_signature() -> None:
-    routine = building.routine(*ALL)
+    routine = samples.routine(*ALL)
     assert [a.name for a in routine.inputs] == ["in", "inout", "variadic"]
     assert [a.name for a in routine.outputs] == ["out", "inout", "table"]
 
 
 def test_no_outputs_where_the_return_type_says_it_all() -> None:
-    assert building.routine(building.argument("a")).outputs == ()
+    assert samples.routine(samples.argument("a")).outputs == ()
 
 
 def test_a_routine_is_told_apart_by_identity() -> None:
-    one, other = building.routine(), building.routine()
+    one, other = samples.routine(), samples.routine()
     assert one != other
     assert len({one: 1, other: 2}) == 2

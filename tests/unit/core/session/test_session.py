@@ -14,14 +14,14 @@ from pgrpc.core.limits import ratelimit
 from pgrpc.core.limits.settings import Limits
 from pgrpc.core.session import effects, session
 from pgrpc.core.wire import errors
-from tests.unit import building
-from tests.unit.building import argument, routine, somebody
+from tests.support import samples
+from tests.support.samples import argument, routine, somebody
 
 ADD = routine(argument("a"), argument("b"))
 
 
 def make(**limits: Any) -> session.Session:
-    functions = building.functions({"add": building.function(ADD), "sub": building.function(ADD)})
+    functions = samples.functions({"add": samples.function(ADD), "sub": samples.function(ADD)})
     return session.Session(functions, rules.Channels([rules.Entry("people"), rules.Entry("room.*")]), Limits(**limits))
 
 
@@ -191,11 +191,11 @@ def test_batches_do_not_mix(client: session.Session) -> None:
 
 
 def test_a_batch_may_take_as_long_to_be_checked_as_a_message_alone() -> None:
-    slow = building.function(
-        building.routine(building.argument("a", building.TEXTS)),
+    slow = samples.function(
+        samples.routine(samples.argument("a", samples.TEXTS)),
         narrowed={"properties": {"a": {"items": {"format": "uri-template"}}}},
     )
-    client = session.Session(building.functions({"slow": slow}), rules.Channels([]), Limits())
+    client = session.Session(samples.functions({"slow": slow}), rules.Channels([]), Limits())
     call = request("slow", [["a" * 1000] * 10], id=1)
     assert executed(receive(client, call))
     with_others = receive(client, *[call] * 20)
@@ -547,9 +547,9 @@ def identified(client: identity.Identity | None = ANN, **limits: Any) -> session
     """A session where clients have identities; it began at 0."""
     both = frozenset({"web"})
     access = {"sub": catalog.Access(both), "slow": catalog.Access(rate=ratelimit.Rate(1))}
-    known = {name: building.function(ADD) for name in ("add", "sub", "slow")}
+    known = {name: samples.function(ADD) for name in ("add", "sub", "slow")}
     functions = catalog.Catalog(known, known, access)
-    functions.predicates = {"may_listen": building.function(routine(argument("channel", building.TEXT)))}
+    functions.predicates = {"may_listen": samples.function(routine(argument("channel", samples.TEXT)))}
     made = session.Session(
         functions,
         rules.Channels(LISTED),
@@ -789,7 +789,7 @@ def test_listening_to_what_may_not_or_cannot_be_heard() -> None:
 
 
 def test_listening_to_a_name_that_is_nothing_else() -> None:
-    made = session.Session(building.functions({}), rules.Channels([rules.Entry("**")]), Limits())
+    made = session.Session(samples.functions({}), rules.Channels([rules.Entry("**")]), Limits())
     (wanted,) = made.listen("error", 0.0, verbatim=True)
     assert isinstance(wanted, effects.Subscribe)
 
@@ -805,7 +805,7 @@ def limited(**rates: ratelimit.Rate) -> dict[tuple[str, str], ratelimit.Rate]:
 def pair(one: identity.Identity, other: identity.Identity, **rates: ratelimit.Rate) -> list[session.Session]:
     """Two connections from one address, which share what they have asked."""
     shared = ratelimit.Rates()
-    functions = building.functions({"add": building.function(ADD)})
+    functions = samples.functions({"add": samples.function(ADD)})
     limits = Limits(rates=limited(**rates))
     listed = rules.Channels([rules.Entry("people")])
     return [
@@ -976,7 +976,7 @@ def test_what_is_heard_in_the_end(methods: list[str], hears: bool, batch: bool, 
 
 
 def test_of_nobody_nothing_is_taken() -> None:
-    functions = building.functions({"add": building.function(ADD)})
+    functions = samples.functions({"add": samples.function(ADD)})
     nobody = session.Session(functions, rules.Channels([rules.Entry("people")]), Limits(), None)
     assert nobody.client is None
     assert code(receive(nobody, request(id=1))) == (-32004, 1)
@@ -1004,7 +1004,7 @@ def test_a_call_of_another_protocol_is_under_the_same_limits() -> None:
 
 
 def test_nobody_calls_in_another_protocol_either() -> None:
-    functions = building.functions({"add": building.function(ADD)})
+    functions = samples.functions({"add": samples.function(ADD)})
     client = session.Session(functions, rules.Channels([]), Limits(), None)
     with pytest.raises(errors.Unauthenticated):
         client.call(effects.Ticket(None, None, None), "add", [1, 2], 0.0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pgrpc.core.validation import fast_validator_rs, schemas
-from tests.unit.building import nested
+from tests.support.samples import nested
 
 
 class Library:

@@ -8,7 +8,8 @@ from contextlib import closing
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.serving import PATIENCE, Server
+from tests.support.pgrpc_server import Server
+from tests.support.ws_client import PATIENCE
 
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 """The example of RFC 6455 section 1.3."""

@@ -24,8 +24,8 @@ from typing import Any
 import psycopg2
 
 from pgrpc.demo import embedded
-from tests import serving
-from tests.acceptance.faults.peer import Peer
+from tests.support import pgrpc_server
+from tests.support.recording_client import Peer
 
 SQL = """
 create table ran (number int);
@@ -171,7 +171,7 @@ def database_of(postgres: embedded.Server) -> Iterator[World]:
         admin.execute(f"drop database if exists {world.name} with (force)")
 
 
-class Server(serving.Server):
+class Server(pgrpc_server.Server):
     """With what an operator has: the log's lines about what happened, and health."""
 
     @property
@@ -240,7 +240,7 @@ def serve(
     options = ["-X", "dev", "-W", "error"] if debug else []
     limited = ["prlimit", f"--nofile={descriptors[0]}:{descriptors[1]}"] if descriptors else []
     process = subprocess.Popen(
-        [*limited, sys.executable, *options, str(serving.ROOT / "server.py"), "--config", str(file)],
+        [*limited, sys.executable, *options, str(pgrpc_server.ROOT / "server.py"), "--config", str(file)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TEST_DSN": dsn},

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import serving
+from tests.support import ws_client
 
 BOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
 
@@ -45,7 +45,7 @@ def pgbouncer(dsn: str, folder: Path) -> Iterator[str]:
     with file.open() as given:  # nobody need not be able to enter the folder
         process = subprocess.Popen([BOUNCER, "/dev/stdin"], stdin=given, stderr=subprocess.DEVNULL, user=user)
     try:
-        deadline = time.monotonic() + serving.PATIENCE
+        deadline = time.monotonic() + ws_client.PATIENCE
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
