@@ -12,6 +12,8 @@ import pytest
 from pgrpc.demo import embedded
 from tests.support import databases
 
+pytest_plugins = ["tests.support.module_coverage"]
+
 
 @pytest.fixture(scope="session")
 def _servers() -> Iterator[databases.Servers]:
