@@ -1,15 +1,14 @@
 """One document from another server: what is bounded, and what is said where there is none."""
 
 import gzip
-import socket
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pgrpc.web import http_client
 from tests.support import certificates, token_issuer
+from tests.support.free_ports import free_port
 
 
 @pytest.fixture
@@ -54,10 +53,7 @@ async def test_one_that_does_not_answer(source: token_issuer.Issuer, monkeypatch
 
 
 async def test_nobody_there() -> None:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    assert await why_not(f"http://127.0.0.1:{port}/a?secret=s3cret") == "cannot be reached: Connection refused"
+    assert await why_not(f"http://127.0.0.1:{free_port()}/a?secret=s3cret") == "cannot be reached: Connection refused"
 
 
 async def test_a_server_that_speaks_no_tls(source: token_issuer.Issuer) -> None:

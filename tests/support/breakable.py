@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import psycopg2
 
 from pgrpc.demo import embedded
 from tests.support import pgrpc_server
+from tests.support.free_ports import free_port
 from tests.support.recording_client import Peer
 
 SQL = """
@@ -143,12 +143,9 @@ def frozen(*pids: int) -> Iterator[None]:
 @contextmanager
 def postgres_of_our_own(settings: dict[str, str] | None = None) -> Iterator[embedded.Server]:
     """Not in tmp_path: where PostgreSQL has to run as nobody it could not enter that."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="pgrpc-faults-"))
     given = {"fsync": "off", "max_connections": "100", **(settings or {})}
-    server = embedded.Server(folder, port=port, settings=given)
+    server = embedded.Server(folder, port=free_port(), settings=given)
     try:
         server.start()
         yield server

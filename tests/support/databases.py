@@ -15,6 +15,7 @@ from typing import Any
 import psycopg2
 
 from pgrpc.demo import embedded
+from tests.support.free_ports import free_port
 
 EMBEDDED = "embedded-18"
 DEBIAN = {
@@ -56,7 +57,7 @@ class Servers:
         if name not in self._running:
             folder = Path(tempfile.mkdtemp(prefix=f"pgrpc-{name}-"))
             settings = {"fsync": "off", "max_connections": "200"}
-            server = embedded.Server(folder, DEBIAN.get(name), settings=settings)
+            server = embedded.Server(folder, DEBIAN.get(name), port=free_port(), settings=settings)
             self._running[name] = server  # first, so that a start that fails is tidied away as well
             server.start()
         return self._running[name]

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support import ws_client
+from tests.support.free_ports import free_port
 
 BOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
 
@@ -29,9 +30,7 @@ def pgbouncer(dsn: str, folder: Path) -> Iterator[str]:
     """A transaction pooler before the database; its DSN."""
     assert BOUNCER is not None
     parts = urlsplit(dsn)
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     file = folder / "pgbouncer.ini"
     file.write_text(
         f"[databases]\npooled = host=127.0.0.1 port={parts.port} dbname={parts.path[1:]} user={parts.username} "
