@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.support import breakable, ledger
+from tests.support import breakable, ledger, pgrpc_server
 from tests.support.recording_client import Peer
 
 EVENTS = 10
@@ -49,7 +49,7 @@ class Figures:
         )
 
 
-def figures(server: breakable.Server, here: breakable.World) -> Figures:
+def figures(server: pgrpc_server.Server, here: breakable.World) -> Figures:
     pid = server.process.pid
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     connections = here.execute(
@@ -64,7 +64,7 @@ def figures(server: breakable.Server, here: breakable.World) -> Figures:
 class Clients:
     """So many at a time. Each hears events and calls about once a second; now and then one goes, and another comes."""
 
-    def __init__(self, server: breakable.Server, count: int) -> None:
+    def __init__(self, server: pgrpc_server.Server, count: int) -> None:
         self._server = server
         self._count = count
         self._peers: list[Peer] = []

@@ -3,6 +3,8 @@
 Owns starting, watching and ending it in tests. Must not know what is tested.
 """
 
+import asyncio
+import json
 import os
 import re
 import signal
@@ -10,9 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.support.ws_client import PATIENCE
 
@@ -73,30 +78,82 @@ class Server:
             assert self.process.stderr is not None
             self.process.stderr.close()
 
+    @property
+    def problems(self) -> list[str]:
+        """The lines above INFO, without their time."""
+        return [
+            line.split(" ", 2)[2] for line in self.told.splitlines() if re.search(r" (WARNING|ERROR|CRITICAL) ", line)
+        ]
+
+    def count(self, words: str) -> int:
+        return sum(words in line for line in self.told.splitlines())
+
+    async def ready(self) -> tuple[int, dict[str, Any]]:
+        return await asyncio.to_thread(self._ready)
+
+    def _ready(self) -> tuple[int, dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(f"{self.url}health/ready", timeout=5) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    async def until_ready(self, status: int = 200, patience: float = 20) -> dict[str, Any]:
+        async with asyncio.timeout(patience):
+            while True:
+                found, answer = await self.ready()
+                if found == status:
+                    return answer
+                await asyncio.sleep(0.05)
+
+    async def until_few_descriptors(self, count: int, patience: float = 10) -> None:
+        deadline = asyncio.get_running_loop().time() + patience
+        while self.descriptors > count:
+            assert asyncio.get_running_loop().time() < deadline, self.descriptors
+            await asyncio.sleep(0.1)
+
+    @property
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
 
 @contextmanager
 def serving(
-    folder: Path, dsn: str, rest: str = "", *, environ: dict[str, str] | None = None, ready: bool = True
+    folder: Path, dsn: str, rest: str = "", *, environ: dict[str, str] | None = None, **options: Any
 ) -> Iterator[Server]:
-    """Serve `dsn` on a free port. rest: YAML below the `server` section, such as "functions:\\n  add:\\n".
+    """Serve `dsn` on a free port. rest: YAML such as "functions:\\n  add:\\n"; it may have `database` and `server` too.
 
-    ready: wait until calls and events are served; otherwise only until it accepts connections.
+    environ, options: as for `running`.
     """
     file = folder / "config.yaml"
     server_section = "" if re.search(r"^server:", rest, re.MULTILINE) else "server: {port: 0}\n"
     database_section = "" if re.search(r"^database:", rest, re.MULTILINE) else "database: {dsn: '${TEST_DSN}'}\n"
     file.write_text(f"{database_section}{server_section}{rest}", encoding="utf-8")
-    with running(["--config", str(file)], environ={"TEST_DSN": dsn, **(environ or {})}, ready=ready) as server:
+    with running(["--config", str(file)], environ={"TEST_DSN": dsn, **(environ or {})}, **options) as server:
         yield server
 
 
 @contextmanager
 def running(
-    arguments: Sequence[str], *, environ: dict[str, str] | None = None, folder: Path | None = None, ready: bool = True
+    arguments: Sequence[str],
+    *,
+    environ: dict[str, str] | None = None,
+    folder: Path | None = None,
+    ready: bool = True,
+    debug: bool = True,
+    descriptors: tuple[int, int] | None = None,
 ) -> Iterator[Server]:
-    """Run server.py with these arguments, in a folder. environ, ready: as for `serving`."""
+    """Run server.py with these arguments, in a folder.
+
+    ready: wait until calls and events are served; otherwise only until it accepts connections.
+    debug: with asyncio's debugging, which also makes it a slow one.
+    descriptors: how many it may open (soft, hard limit).
+    """
+    options = ["-X", "dev", "-W", "error"] if debug else []
+    limited = ["prlimit", f"--nofile={descriptors[0]}:{descriptors[1]}"] if descriptors else []
     process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "error", str(ROOT / "server.py"), *arguments],
+        [*limited, sys.executable, *options, str(ROOT / "server.py"), *arguments],
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support import breakable, ledger
+from tests.support import breakable, ledger, pgrpc_server
 from tests.support.recording_client import Peer, Refused
 
 
@@ -43,7 +43,7 @@ async def test_pool_exhausted(here: breakable.World, tmp_path: Path, table: ledg
             )
 
 
-async def let_in(server: breakable.Server) -> Peer:
+async def let_in(server: pgrpc_server.Server) -> Peer:
     """A client that comes again until there is room: that others have left is seen a moment later."""
     async with asyncio.timeout(10):
         while True:
