@@ -10,12 +10,13 @@ BENCH ?=
 DEV := [demo,dev]
 ALL := [demo,fast,dev]
 RUN := .venv/bin/python
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Several words in one command run one after the other: they share .venv.
 .NOTPARALLEL:
-.PHONY: help demo test check docs bench soak faults clean
+.PHONY: help demo test quick check docs bench soak faults clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 16
@@ -23,9 +24,11 @@ help:  ## this list
 demo: .venv/.demo  ## a PostgreSQL of its own, an example, and the server: make demo [EXAMPLE=chat] [PORT=8080] [DATA=folder]
 	@exec env PGRPC_STARTED_BY=make $(RUN) server.py demo $(EXAMPLE) --port $(PORT) $(if $(DATA),--data '$(DATA)')
 
-test: .venv/.dev  ## every test, on the embedded PostgreSQL and on those that are installed
-	@$(RUN) tests/own_coverage.py
-	@$(RUN) -m pytest tests --numprocesses auto --maxprocesses 4 --dist worksteal
+test: .venv/.dev  ## every test, on each PostgreSQL there is; each pure module covered by its own tests
+	@$(RUN) -m pytest tests --module-coverage $(PARALLEL)
+
+quick: .venv/.dev  ## the unit tests only: some ten seconds
+	@$(RUN) -m pytest tests/unit -q $(PARALLEL)
 
 check: .venv/.dev  ## lint, format, types, and which room may import which
 	@.venv/bin/ruff check .

@@ -20,8 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.acceptance.faults import ledger, world
-from tests.acceptance.faults.peer import Peer
+from tests.support import breakable, ledger, pgrpc_server
+from tests.support.recording_client import Peer
 
 EVENTS = 10
 """A second, to every client."""
@@ -49,7 +49,7 @@ class Figures:
         )
 
 
-def figures(server: world.Server, here: world.World) -> Figures:
+def figures(server: pgrpc_server.Server, here: breakable.World) -> Figures:
     pid = server.process.pid
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     connections = here.execute(
@@ -64,7 +64,7 @@ def figures(server: world.Server, here: world.World) -> Figures:
 class Clients:
     """So many at a time. Each hears events and calls about once a second; now and then one goes, and another comes."""
 
-    def __init__(self, server: world.Server, count: int) -> None:
+    def __init__(self, server: pgrpc_server.Server, count: int) -> None:
         self._server = server
         self._count = count
         self._peers: list[Peer] = []
@@ -134,10 +134,10 @@ class Clients:
 
 async def soak(minutes: float, count: int) -> int:
     with (
-        world.postgres_of_our_own() as postgres,
-        world.database_of(postgres) as here,
+        breakable.postgres_of_our_own() as postgres,
+        breakable.database_of(postgres) as here,
         tempfile.TemporaryDirectory() as folder,
-        world.serve(
+        breakable.serve(
             Path(folder), here.dsn, server="ping_interval: 5s", database="listen_probe: 5s", debug=False
         ) as server,
     ):

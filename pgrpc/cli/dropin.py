@@ -1,4 +1,4 @@
-"""`pgrpc eventserv` and its like: in the place of another server, with the options that start that one."""
+"""`pgrpc <server>`: in the place of another server, with the options that start that one."""
 
 import argparse
 import dataclasses

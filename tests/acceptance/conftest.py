@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance import demos
+from tests.support import demo_process
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,7 +17,7 @@ def _no_http_proxy() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def demo_server() -> Iterator[demos.Demo]:
+def demo_server() -> Iterator[demo_process.Demo]:
     """`python server.py demo` on a free port, with a database of its own."""
-    with demos.folder() as data, demos.running(data) as demo:
+    with demo_process.folder() as data, demo_process.running(data) as demo:
         yield demo

@@ -15,10 +15,10 @@ import pytest
 import websockets
 
 from pgrpc.demo import embedded
-from tests import certificates
-from tests.conftest import Database
-from tests.integration import calling
-from tests.serving import PATIENCE, Client, Server, serving
+from tests.support import certificates, served_sql
+from tests.support.databases import Database
+from tests.support.pgrpc_server import Server, serving
+from tests.support.ws_client import PATIENCE, Client
 
 OLD, NEW = "an-old-secret-of-the-tests-that-is-long", "a-new-secret-of-the-tests-that-is-long"
 SQL = """
@@ -45,7 +45,7 @@ channels: {"**": , slow: {authorize: slowly}}
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, SQL, roles="adm_login, adm_user") as made:
+    with served_sql.database(embedded_postgres, SQL, roles="adm_login, adm_user") as made:
         yield made
 
 

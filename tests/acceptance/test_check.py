@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from pgrpc.demo import embedded
-from tests import conftest, serving
-from tests.integration import calling
+from tests.support import databases, pgrpc_server, served_sql
 
 INVALID = 78
 PASSWORD = "check-Secret-7"
@@ -130,13 +129,13 @@ EXPECTED = [
 
 
 @pytest.fixture(scope="module")
-def database(postgres: embedded.Server) -> Iterator[conftest.Database]:
-    with calling.database(postgres, SQL, roles="checker") as made:
+def database(postgres: embedded.Server) -> Iterator[databases.Database]:
+    with served_sql.database(postgres, SQL, roles="checker") as made:
         yield made
 
 
 @pytest.fixture
-def login(database: conftest.Database) -> str:
+def login(database: databases.Database) -> str:
     """The DSN of a role that may do nothing special."""
     return database.server.dsn(database.dsn.rpartition("/")[2], "checker", PASSWORD)
 
@@ -147,7 +146,7 @@ def run(folder: Path, command: str, text: str, dsn: str, **environ: str) -> tupl
     for name, schema in SCHEMAS.items():
         (folder / name).write_text(schema)
     done = subprocess.run(
-        [sys.executable, serving.ROOT / "server.py", command, "--config", "config.yaml"],
+        [sys.executable, pgrpc_server.ROOT / "server.py", command, "--config", "config.yaml"],
         cwd=folder,
         env={**os.environ, "TEST_DSN": dsn, **environ},
         capture_output=True,
@@ -162,7 +161,7 @@ def run(folder: Path, command: str, text: str, dsn: str, **environ: str) -> tupl
     return done.returncode, said
 
 
-def test_all_is_well(database: conftest.Database, login: str, tmp_path: Path) -> None:
+def test_all_is_well(database: databases.Database, login: str, tmp_path: Path) -> None:
     text = """
 database: {dsn: "${TEST_DSN}", listen_dsn: "${TEST_DSN}"}
 functions:
@@ -181,7 +180,7 @@ channels:
 def test_the_summary_is_on_standard_output(embedded_postgres: embedded.Server, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("database: {dsn: '${TEST_DSN}'}\nchannels:\n  Refunds:\n")
     done = subprocess.run(
-        [sys.executable, serving.ROOT / "server.py", "check"],
+        [sys.executable, pgrpc_server.ROOT / "server.py", "check"],
         cwd=tmp_path,
         env={**os.environ, "TEST_DSN": embedded_postgres.dsn()},
         capture_output=True,
@@ -224,7 +223,7 @@ channels:
     assert "server.host" not in run(tmp_path, "check", private, login)[1]
 
 
-def test_usage_is_asked_for_once(database: conftest.Database, login: str, tmp_path: Path) -> None:
+def test_usage_is_asked_for_once(database: databases.Database, login: str, tmp_path: Path) -> None:
     text = """\
 database: {dsn: "${TEST_DSN}"}
 functions:
@@ -267,7 +266,7 @@ def test_every_fault_of_the_functions(login: str, tmp_path: Path) -> None:
     assert lines == sorted(lines, key=lambda line: [int(number) for number in line.split(":")[1:3]]), "file order"
 
 
-def test_who_may_execute_is_asked_of_the_login_role(database: conftest.Database, tmp_path: Path) -> None:
+def test_who_may_execute_is_asked_of_the_login_role(database: databases.Database, tmp_path: Path) -> None:
     text = "database: {dsn: '${TEST_DSN}'}\nfunctions:\n  shut:\n"
     assert run(tmp_path, "check", text, database.dsn)[0] == 0
 
@@ -316,7 +315,7 @@ def test_a_channel_named_on_is_no_boolean(embedded_postgres: embedded.Server, tm
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_sql_ascii_beside_another_fault(embedded_postgres: embedded.Server, tmp_path: Path, command: str) -> None:
     options = "encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C'"
-    with calling.database(embedded_postgres, "select 1", options) as made:
+    with served_sql.database(embedded_postgres, "select 1", options) as made:
         text = "database:\n  dsn: ${TEST_DSN}\nfunctions:\n  nonsense:\n"
         status, said = run(tmp_path, command, text, made.dsn)
     assert status == INVALID
@@ -327,7 +326,7 @@ def test_sql_ascii_beside_another_fault(embedded_postgres: embedded.Server, tmp_
 
 def test_latin_1_is_as_good(embedded_postgres: embedded.Server, tmp_path: Path) -> None:
     options = "encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C'"
-    with calling.database(embedded_postgres, "select 1", options) as made:
+    with served_sql.database(embedded_postgres, "select 1", options) as made:
         assert run(tmp_path, "check", "database: {dsn: '${TEST_DSN}'}\n", made.dsn)[0] == 0
 
 
@@ -388,7 +387,7 @@ def test_a_database_that_is_away_hides_no_fault_of_the_file(tmp_path: Path) -> N
 
 def test_no_such_file(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, serving.ROOT / "server.py", "check", "--config", "nowhere.yaml"],
+        [sys.executable, pgrpc_server.ROOT / "server.py", "check", "--config", "nowhere.yaml"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgrpc.demo import embedded
-from tests import conftest, serving
 from tests.acceptance import test_check
-from tests.integration import acting
-from tests.integration.acting import ADMIN, ANON, LOGIN, USER
+from tests.support import databases, pgrpc_server, role_calls
+from tests.support.role_calls import ADMIN, ANON, LOGIN, USER
 
 SQL = f"""
 create schema app;
@@ -43,19 +42,19 @@ channels:
 
 
 @pytest.fixture(scope="module")
-def made(postgres: embedded.Server) -> Iterator[conftest.Database]:
-    with acting.prepared(postgres, SQL) as database:
+def made(postgres: embedded.Server) -> Iterator[databases.Database]:
+    with role_calls.prepared(postgres, SQL) as database:
         yield database
 
 
 def lines(folder: Path, text: str, dsn: str, command: str = "check") -> tuple[int, list[str]]:
     status, said = test_check.run(folder, command, text, dsn)
-    assert acting.PASSWORD not in said
+    assert role_calls.PASSWORD not in said
     return status, said.splitlines()
 
 
-def test_all_is_well_where_the_login_role_may_not_even_look(made: conftest.Database, tmp_path: Path) -> None:
-    assert lines(tmp_path, WELL, acting.login_dsn(made)) == (0, ["config.yaml: 2 functions, 2 channels: no faults"])
+def test_all_is_well_where_the_login_role_may_not_even_look(made: databases.Database, tmp_path: Path) -> None:
+    assert lines(tmp_path, WELL, role_calls.login_dsn(made)) == (0, ["config.yaml: 2 functions, 2 channels: no faults"])
 
 
 FAULTY = f"""\
@@ -107,8 +106,8 @@ BY_GRANT_FAULTS = [
 ]
 
 
-def test_faults(made: conftest.Database, tmp_path: Path) -> None:
-    status, said = lines(tmp_path, FAULTY, acting.login_dsn(made))
+def test_faults(made: databases.Database, tmp_path: Path) -> None:
+    status, said = lines(tmp_path, FAULTY, role_calls.login_dsn(made))
     assert status == test_check.INVALID
     assert len(said) == len(FAULTS), said
     for line, (place, words) in zip(said, FAULTS, strict=True):
@@ -116,10 +115,10 @@ def test_faults(made: conftest.Database, tmp_path: Path) -> None:
         assert words in line
 
 
-def test_faults_where_the_grants_say_which_roles(made: conftest.Database, tmp_path: Path) -> None:
+def test_faults_where_the_grants_say_which_roles(made: databases.Database, tmp_path: Path) -> None:
     made.execute(f"grant pg_monitor to {LOGIN}")
     try:
-        status, said = lines(tmp_path, BY_GRANT, acting.login_dsn(made))
+        status, said = lines(tmp_path, BY_GRANT, role_calls.login_dsn(made))
     finally:
         made.execute(f"revoke pg_monitor from {LOGIN}")
     assert status == test_check.INVALID
@@ -129,11 +128,11 @@ def test_faults_where_the_grants_say_which_roles(made: conftest.Database, tmp_pa
         assert words in line
 
 
-def test_a_role_that_is_listed_for_what_it_may_not_execute(made: conftest.Database, tmp_path: Path) -> None:
+def test_a_role_that_is_listed_for_what_it_may_not_execute(made: databases.Database, tmp_path: Path) -> None:
     made.execute(f"grant execute on function app.shut() to {USER}")
     try:
         text = WELL.replace("functions:\n", f"functions:\n  shut: {{function: app.shut, roles: [{USER}, {ANON}]}}\n")
-        status, said = lines(tmp_path, text, acting.login_dsn(made))
+        status, said = lines(tmp_path, text, role_calls.login_dsn(made))
     finally:
         made.execute(f"revoke execute on function app.shut() from {USER}")
     assert status == test_check.INVALID
@@ -157,8 +156,8 @@ channels:
 """
 
 
-def test_a_role_that_no_client_can_have_beside_auth_roles(made: conftest.Database, tmp_path: Path) -> None:
-    status, said = lines(tmp_path, IMPOSSIBLE, acting.login_dsn(made))
+def test_a_role_that_no_client_can_have_beside_auth_roles(made: databases.Database, tmp_path: Path) -> None:
+    status, said = lines(tmp_path, IMPOSSIBLE, role_calls.login_dsn(made))
     assert status == test_check.INVALID
     assert [line for line in said if " warning: " not in line] == [
         f"config.yaml:7:30: functions.open.roles: no client can have the role acting_usr; did you mean {USER}? "
@@ -171,7 +170,7 @@ def test_a_role_that_no_client_can_have_beside_auth_roles(made: conftest.Databas
 @pytest.mark.parametrize(
     "auth", ["secret: short", f"secret: {'s' * 32}\n  anonymous_rol: {ANON}", f"secret: {'s' * 32}\n  roles: web"]
 )
-def test_a_fault_in_auth_gives_no_advice_on_grants(made: conftest.Database, tmp_path: Path, auth: str) -> None:
+def test_a_fault_in_auth_gives_no_advice_on_grants(made: databases.Database, tmp_path: Path, auth: str) -> None:
     text = f"""\
 database: {{dsn: "${{TEST_DSN}}"}}
 server: {{host: 0.0.0.0}}
@@ -184,7 +183,7 @@ functions:
 channels:
   room: {{authorize: app.may}}
 """
-    status, said = lines(tmp_path, text, acting.login_dsn(made))
+    status, said = lines(tmp_path, text, role_calls.login_dsn(made))
     assert status == test_check.INVALID
     assert "config.yaml:3:1: auth: has faults, so roles and privileges (USAGE, EXECUTE) were not checked" in said
     assert [line for line in said if "functions.nowhere" in line]
@@ -193,19 +192,19 @@ channels:
     )
 
 
-def test_nobody_can_have_a_role(made: conftest.Database, tmp_path: Path) -> None:
+def test_nobody_can_have_a_role(made: databases.Database, tmp_path: Path) -> None:
     made.execute(f"revoke {ANON}, {USER}, {ADMIN} from {LOGIN}")
     try:
         rest = f"auth: {{secret: {'s' * 32}}}\nfunctions:\n  a: {{function: app.open}}\n"
         text = f"database: {{dsn: '${{TEST_DSN}}'}}\n{rest}"
-        status, said = lines(tmp_path, text, acting.login_dsn(made))
+        status, said = lines(tmp_path, text, role_calls.login_dsn(made))
     finally:
         made.execute(f"grant {ANON}, {USER}, {ADMIN} to {LOGIN}")
     words = f"no client can have a role: name an anonymous_role, or grant a role to {LOGIN}"
     assert (status, said) == (test_check.INVALID, [f"config.yaml:2:1: auth: {words}"])
 
 
-def test_every_role_is_granted_to_a_superuser(made: conftest.Database, tmp_path: Path) -> None:
+def test_every_role_is_granted_to_a_superuser(made: databases.Database, tmp_path: Path) -> None:
     text = f"database: {{dsn: '${{TEST_DSN}}'}}\nauth:\n  secret: {'s' * 32}\n"
     status, said = lines(tmp_path, text, made.dsn)
     assert status == test_check.INVALID
@@ -238,12 +237,12 @@ WARNINGS = [
 
 
 @pytest.fixture
-def questionable(made: conftest.Database) -> Iterator[str]:
+def questionable(made: databases.Database) -> Iterator[str]:
     made.execute(
         f"alter role {ADMIN} bypassrls; alter table app.notes owner to {LOGIN}; grant truncate on app.notes to {ANON}; "
         f"grant update (b) on app.others to {ANON}"
     )
-    yield acting.login_dsn(made)
+    yield role_calls.login_dsn(made)
     made.execute(
         f"alter role {ADMIN} nobypassrls; revoke all on app.notes, app.others from {ANON}; "
         "alter table app.notes owner to current_user"
@@ -262,6 +261,6 @@ def test_warnings(questionable: str, tmp_path: Path) -> None:
 
 def test_warnings_are_in_the_log_of_the_server(questionable: str, tmp_path: Path) -> None:
     rest = QUESTIONABLE.replace("server: {", "server: {port: 0, ")
-    with serving.serving(tmp_path, questionable, rest) as server:
+    with pgrpc_server.serving(tmp_path, questionable, rest) as server:
         for _, words in WARNINGS:
             assert f": warning: {words}" in server.log

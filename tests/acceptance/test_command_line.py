@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import conftest, serving
+from tests.support import databases, pgrpc_server
 
 COMMANDS = ["init", "demo", "serve", "check", "token", "completion"]
 DROP_INS = ["eventserv", "postgresql2websocket", "psqlisten2websocket"]
@@ -18,7 +18,7 @@ DROP_INS = ["eventserv", "postgresql2websocket", "psqlisten2websocket"]
 def run(
     *arguments: str, folder: Path | None = None, python: tuple[str, ...] = ()
 ) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, *python, str(serving.ROOT / "server.py"), *arguments]
+    command = [sys.executable, *python, str(pgrpc_server.ROOT / "server.py"), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
@@ -60,14 +60,14 @@ def test_the_file_has_a_short_option_too(command: str, option: str, tmp_path: Pa
     assert done.stderr.startswith("nowhere.yaml: no such file: write one with `pgrpc init`")
 
 
-def test_host_and_port_go_before_the_file(embedded_database: conftest.Database, tmp_path: Path) -> None:
+def test_host_and_port_go_before_the_file(embedded_database: databases.Database, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         (tmp_path / "config.yaml").write_text(f"database: {{dsn: '${{DSN}}'}}\nserver: {{port: {port}}}\n")
         environ = {"DSN": embedded_database.dsn}
-        with serving.running(["--port", "0", "--host", "127.0.0.2"], environ=environ, folder=tmp_path) as server:
+        with pgrpc_server.running(["--port", "0", "--host", "127.0.0.2"], environ=environ, folder=tmp_path) as server:
             assert server.url.startswith("http://127.0.0.2:")
             assert f":{port}/" not in server.url
 
@@ -75,7 +75,7 @@ def test_host_and_port_go_before_the_file(embedded_database: conftest.Database, 
 def test_python_m_pgrpc_is_the_same(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pgrpc", "chekc"],
-        cwd=serving.ROOT,
+        cwd=pgrpc_server.ROOT,
         capture_output=True,
         text=True,
         timeout=60,
@@ -106,7 +106,7 @@ def test_help_and_completion_import_no_server() -> None:
     code = "import sys; from pgrpc import cli; cli.main(sys.argv[1:]); print(*sys.modules)"
     for arguments in (["--help"], ["completion", "bash"]):
         done = subprocess.run(
-            [sys.executable, "-c", code, *arguments], cwd=serving.ROOT, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", code, *arguments], cwd=pgrpc_server.ROOT, capture_output=True, text=True, timeout=60
         )
         imported = done.stdout.splitlines()[-1].split()
         assert not {"tornado", "psycopg2", "jsonschema", "yaml", "asyncio"} & set(imported)
@@ -131,7 +131,7 @@ def test_bash_completes(typed: str, offered: list[str]) -> None:
         COMP_WORDS=($TYPED) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
         _pgrpc; printf '%s\\n' "${COMPREPLY[@]}"
     """
-    environ = {**os.environ, "PYTHON": sys.executable, "SERVER": str(serving.ROOT / "server.py"), "TYPED": typed}
+    environ = {**os.environ, "PYTHON": sys.executable, "SERVER": str(pgrpc_server.ROOT / "server.py"), "TYPED": typed}
     done = subprocess.run(["bash", "-c", script], env=environ, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == offered

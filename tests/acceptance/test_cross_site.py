@@ -17,10 +17,9 @@ import pytest
 from playwright.async_api import Page, Route
 
 from pgrpc.demo import embedded
-from tests.acceptance import browser
-from tests.conftest import Database
-from tests.integration import calling
-from tests.serving import Server, serving
+from tests.support import browser, served_sql
+from tests.support.databases import Database
+from tests.support.pgrpc_server import Server, serving
 
 pytestmark = browser.needed
 
@@ -76,7 +75,7 @@ def site() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, SQL, roles="csw_login, csw_user") as made:
+    with served_sql.database(embedded_postgres, SQL, roles="csw_login, csw_user") as made:
         yield made
 
 

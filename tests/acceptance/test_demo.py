@@ -16,16 +16,11 @@ from pathlib import Path
 import pytest
 
 from pgrpc.demo import embedded, held_signals
+from tests.support.free_ports import free_port
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 60.0
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def leftovers(data: Path) -> list[str]:

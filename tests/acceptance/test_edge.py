@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import Database
-from tests.serving import PATIENCE, Client, RpcError, Server, serving
+from tests.support.databases import Database
+from tests.support.pgrpc_server import Server, serving
+from tests.support.ws_client import PATIENCE, Client, RpcError
 
 CHANNELS = "channels: {people: }\n"
 

@@ -23,10 +23,11 @@ import pytest
 import websockets
 
 from pgrpc.demo import embedded
-from tests import pooler
-from tests.conftest import Database
-from tests.proxy import Proxy
-from tests.serving import PATIENCE, ROOT, Client, RpcError, Server, serving
+from tests.support import pgbouncer
+from tests.support.databases import Database
+from tests.support.pgrpc_server import ROOT, Server, serving
+from tests.support.tcp_proxy import Proxy
+from tests.support.ws_client import PATIENCE, Client, RpcError
 
 LONGEST = "ä" * 31 + "x"  # 63 bytes
 NAMES = ("Mixed Case", 'quo"te', "ünï.☃", "semi;colon--", "a'b", "back\\slash", "50%s", "new\nline", "rpc", LONGEST)
@@ -769,14 +770,14 @@ async def until_ready(server: Server) -> None:
             await asyncio.sleep(0.02)
 
 
-@pooler.needed
+@pgbouncer.needed
 class TestTransactionPooler:
     async def test_the_log_says_that_no_events_come_through_it_and_calls_work(
         self, database: Database, tmp_path: Path
     ) -> None:
         prepare(database)
         with (
-            pooler.pgbouncer(database.dsn, tmp_path) as pooled,
+            pgbouncer.pgbouncer(database.dsn, tmp_path) as pooled,
             serving(tmp_path, pooled, FUNCTIONS + CHANNELS, ready=False) as server,
         ):
             server.wait_for("connected to the database")
@@ -793,7 +794,7 @@ class TestTransactionPooler:
 
     async def test_with_a_direct_listen_dsn_all_works(self, embedded_database: Database, tmp_path: Path) -> None:
         prepare(embedded_database)
-        with pooler.pgbouncer(embedded_database.dsn, tmp_path) as pooled:
+        with pgbouncer.pgbouncer(embedded_database.dsn, tmp_path) as pooled:
             rest = "database: {dsn: '${TEST_DSN}', listen_dsn: '${DIRECT}', statement_timeout: 500ms}\n"
             environ = {"DIRECT": embedded_database.dsn}
             with serving(tmp_path, pooled, rest + FUNCTIONS + CHANNELS, environ=environ) as server:

@@ -19,7 +19,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from pgrpc.demo import embedded
-from tests.acceptance import browser, demos
+from tests.support import browser, demo_process
 
 pytestmark = [browser.needed, pytest.mark.asyncio(loop_scope="module")]
 
@@ -27,7 +27,7 @@ pytestmark = [browser.needed, pytest.mark.asyncio(loop_scope="module")]
 @pytest.fixture(scope="module")
 def data() -> Iterator[Path]:
     """One PostgreSQL for all examples, as a person has who tries one after the other."""
-    with demos.folder() as made:
+    with demo_process.folder() as made:
         yield made
 
 
@@ -68,7 +68,7 @@ def message(page: Page, text: str) -> Locator:
 
 
 async def test_chat(chromium: Browser, data: Path) -> None:
-    with demos.running(data, "chat") as demo:
+    with demo_process.running(data, "chat") as demo:
         async with two_windows(chromium, demo.url) as (ada, ben):
             await ada.get_by_label("You are").fill("Ada of the test")
             await say(ada, "Is anybody there?")
@@ -112,16 +112,16 @@ async def test_chat(chromium: Browser, data: Path) -> None:
 async def test_chat_comes_back_after_the_server_restarts(chromium: Browser, data: Path) -> None:
     """With what was said meanwhile."""
     async with browser.window(chromium) as page:
-        with demos.running(data, "chat") as demo:
+        with demo_process.running(data, "chat") as demo:
             await page.goto(demo.url)
             await expect(message(page, "Good morning!")).to_be_visible()
         await expect(page.get_by_role("status")).to_contain_text("retrying")
         await say(page, "Typed while away")
         await expect(page.get_by_role("alert")).to_have_text("Not connected: try again.")
         with embedded.Server(data / "postgresql") as postgres:  # without the web server
-            alone = demos.Demo("", postgres.dsn("chat"))
+            alone = demo_process.Demo("", postgres.dsn("chat"))
             alone.psql("insert into messages (room, author, text) values ('lobby', 'Eve', 'Said while away')")
-        with demos.running(data, "chat", port=urlsplit(demo.url).port or 0):
+        with demo_process.running(data, "chat", port=urlsplit(demo.url).port or 0):
             # By now the page may wait for half a minute until it tries.
             await expect(page.get_by_role("status")).to_have_text("Connected", timeout=3 * browser.PATIENCE)
             await expect(message(page, "Said while away")).to_have_count(1)
@@ -137,7 +137,7 @@ async def expect_at(page: Page, vehicle: int, x: int, y: int) -> None:
 
 
 async def test_map(chromium: Browser, data: Path) -> None:
-    with demos.running(data, "map") as demo:
+    with demo_process.running(data, "map") as demo:
         async with two_windows(chromium, demo.url) as (one, other):
             await expect_at(other, 1, 2, 2)
             await one.get_by_role("button", name="East").click()
@@ -184,7 +184,7 @@ def person(page: Page, name: str) -> Locator:
 
 
 async def test_people(chromium: Browser, data: Path) -> None:
-    with demos.running(data, "people") as demo:
+    with demo_process.running(data, "people") as demo:
         async with two_windows(chromium, demo.url) as (one, other):
             tall = other.get_by_role("log", name="Tall people")
             await expect(tall.get_by_role("listitem")).to_have_count(2)
@@ -240,7 +240,7 @@ async def test_a_page_that_reads_slowly_or_receives_a_gap_is_not_left_behind(chr
         socket.on_message(to_server)
         server.on_message(to_page)
 
-    with demos.running(data, "people") as demo:
+    with demo_process.running(data, "people") as demo:
         demo.psql("insert into people (name, height) values ('Ida', 1.50)")
         async with browser.window(chromium) as page:
             await page.route_web_socket(re.compile("/rpc$"), opened)
@@ -282,7 +282,7 @@ async def bid(page: Page, title: str, amount: str) -> Locator:
 
 async def test_auction(chromium: Browser, data: Path) -> None:
     telescope = "Brass telescope"
-    with demos.running(data, "auction") as demo:
+    with demo_process.running(data, "auction") as demo:
         demo.psql("update items set ends_at = now() + interval '1 hour'")
         async with two_windows(chromium, demo.url) as (one, other):
             await one.get_by_label("You are").fill("One")
@@ -357,7 +357,7 @@ async def asked_for(page: Page, method: str, params: Any, token: str) -> Any:
 
 
 async def test_private(chromium: Browser, data: Path) -> None:
-    with demos.running(data, "private") as demo:
+    with demo_process.running(data, "private") as demo:
         async with two_windows(chromium, demo.url) as (ann, bob), browser.window(chromium) as eve:
             await eve.goto(demo.url)
             await sign_in(ann, "ann", "bob-password")
@@ -397,7 +397,7 @@ async def test_private(chromium: Browser, data: Path) -> None:
 
 
 async def test_a_sign_in_is_renewed_or_ends(chromium: Browser, data: Path) -> None:
-    with demos.running(data, "private") as demo:
+    with demo_process.running(data, "private") as demo:
         async with browser.window(chromium) as renewed, browser.window(chromium) as left:
             for page in (renewed, left):
                 await page.goto(demo.url)

@@ -14,9 +14,8 @@ import pytest
 import yaml
 from playwright.async_api import Locator, Page, expect
 
-from tests import serving
-from tests.acceptance import browser, demos
-from tests.conftest import Database
+from tests.support import browser, demo_process, pgrpc_server
+from tests.support.databases import Database
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo.yaml"
 
@@ -117,7 +116,7 @@ def events(page: Page) -> Locator:
     return page.get_by_role("log", name="Events").get_by_role("listitem")
 
 
-async def test_the_functions_and_channels_of_the_configuration_are_listed(page: Page, demo_server: demos.Demo) -> None:
+async def test_functions_and_channels_are_listed(page: Page, demo_server: demo_process.Demo) -> None:
     """Exactly what the configuration names, with the arguments and words that the database has for it."""
     configured = yaml.safe_load(DEMO.read_text())
 
@@ -134,7 +133,7 @@ async def test_the_functions_and_channels_of_the_configuration_are_listed(page: 
     assert await channels.locator("code").all_inner_texts() == list(configured["channels"])
 
 
-async def test_a_call_shows_its_result_and_how_long_it_took(page: Page, demo_server: demos.Demo) -> None:
+async def test_a_call_shows_its_result_and_how_long_it_took(page: Page, demo_server: demo_process.Demo) -> None:
     await visit(page, demo_server.url)
 
     answer = await call(page, "add", "[1, 2]")
@@ -143,7 +142,7 @@ async def test_a_call_shows_its_result_and_how_long_it_took(page: Page, demo_ser
     await expect(page.get_by_text(re.compile(r"^[0-9.]+ m?s$"))).to_be_visible()
 
 
-async def test_a_function_that_is_picked_fills_the_form(page: Page, demo_server: demos.Demo) -> None:
+async def test_a_function_that_is_picked_fills_the_form(page: Page, demo_server: demo_process.Demo) -> None:
     """What must be given is there to be filled in, what may be given can be added."""
     await visit(page, demo_server.url)
 
@@ -155,7 +154,7 @@ async def test_a_function_that_is_picked_fills_the_form(page: Page, demo_server:
     await expect(params).to_have_value('{\n  "name": "",\n  "age": 0\n}')
 
 
-async def test_an_error_shows_its_code_message_and_data(page: Page, demo_server: demos.Demo) -> None:
+async def test_an_error_shows_its_code_message_and_data(page: Page, demo_server: demo_process.Demo) -> None:
     await visit(page, demo_server.url)
 
     answer = await call(page, "raise_error", '["P0042", "out of towels"]')
@@ -164,7 +163,7 @@ async def test_an_error_shows_its_code_message_and_data(page: Page, demo_server:
     await expect(answer.locator("pre")).to_contain_text('"sqlstate": "P0042"')
 
 
-async def test_params_that_are_not_json_are_not_sent(page: Page, demo_server: demos.Demo) -> None:
+async def test_params_that_are_not_json_are_not_sent(page: Page, demo_server: demo_process.Demo) -> None:
     await visit(page, demo_server.url)
 
     answer = await call(page, "add", "[1, 2")
@@ -173,7 +172,7 @@ async def test_params_that_are_not_json_are_not_sent(page: Page, demo_server: de
     await expect(answer).to_be_hidden()
 
 
-async def test_numbers_stay_as_they_were_written(page: Page, demo_server: demos.Demo) -> None:
+async def test_numbers_stay_as_they_were_written(page: Page, demo_server: demo_process.Demo) -> None:
     """JavaScript's own numbers would send 9007199254740992, and show 1.5."""
     await visit(page, demo_server.url)
 
@@ -183,7 +182,7 @@ async def test_numbers_stay_as_they_were_written(page: Page, demo_server: demos.
     await expect(answer.locator("pre")).to_contain_text('"height": 1.50')
 
 
-async def test_an_event_appears_on_the_channel_subscribed_to(page: Page, demo_server: demos.Demo) -> None:
+async def test_an_event_appears_on_the_channel_subscribed_to(page: Page, demo_server: demo_process.Demo) -> None:
     await visit(page, demo_server.url)
     await subscribe(page, "people")
 
@@ -198,7 +197,7 @@ async def test_an_event_appears_on_the_channel_subscribed_to(page: Page, demo_se
     await expect(events(page).first).to_contain_text("Trillian")  # the newest is on top
 
 
-async def test_nothing_appears_after_unsubscribing(page: Page, demo_server: demos.Demo) -> None:
+async def test_nothing_appears_after_unsubscribing(page: Page, demo_server: demo_process.Demo) -> None:
     await visit(page, demo_server.url)
     await subscribe(page, "people")
     await subscribe(page, "tall_people")
@@ -211,7 +210,7 @@ async def test_nothing_appears_after_unsubscribing(page: Page, demo_server: demo
     await expect(events(page).first).to_contain_text("tall_people")
 
 
-async def test_a_channel_of_a_glob_is_asked_for_by_its_name(page: Page, demo_server: demos.Demo) -> None:
+async def test_a_channel_of_a_glob_is_asked_for_by_its_name(page: Page, demo_server: demo_process.Demo) -> None:
     await visit(page, demo_server.url)
     name = page.get_by_role("textbox", name="Name of a channel such as room.*")
 
@@ -225,7 +224,7 @@ async def test_a_channel_of_a_glob_is_asked_for_by_its_name(page: Page, demo_ser
     await expect(page.get_by_role("button", name="Subscribe to elsewhere", exact=True)).to_be_visible()
 
 
-async def test_what_people_write_is_shown_and_never_run(page: Page, demo_server: demos.Demo) -> None:
+async def test_what_people_write_is_shown_and_never_run(page: Page, demo_server: demo_process.Demo) -> None:
     message = '<img src=x onerror=\\"window.ran = true\\"></pre><script>window.ran = true</script>'
     await visit(page, demo_server.url)
     name = page.get_by_role("textbox", name="Name of a channel such as room.*")
@@ -241,7 +240,7 @@ async def test_what_people_write_is_shown_and_never_run(page: Page, demo_server:
     assert await page.evaluate("window.ran") is None
 
 
-async def test_a_running_call_can_be_cancelled(page: Page, demo_server: demos.Demo) -> None:
+async def test_a_running_call_can_be_cancelled(page: Page, demo_server: demo_process.Demo) -> None:
     await visit(page, demo_server.url)
 
     answer = await call(page, "sleep", "[25]")
@@ -251,7 +250,7 @@ async def test_a_running_call_can_be_cancelled(page: Page, demo_server: demos.De
     await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_hidden()
 
 
-async def test_a_lost_connection_comes_back_with_its_subscriptions(page: Page, demo_server: demos.Demo) -> None:
+async def test_a_lost_connection_comes_back_with_its_subscriptions(page: Page, demo_server: demo_process.Demo) -> None:
     async with Proxy(demo_server.url, "/") as proxy:
         await visit(page, proxy.url)
         await subscribe(page, "people")
@@ -271,7 +270,7 @@ async def test_a_lost_connection_comes_back_with_its_subscriptions(page: Page, d
         await page.goto("about:blank")
 
 
-async def test_it_says_in_words_why_it_is_not_connected(page: Page, demo_server: demos.Demo) -> None:
+async def test_it_says_in_words_why_it_is_not_connected(page: Page, demo_server: demo_process.Demo) -> None:
     sockets = await browser.interposed(page)
     await visit(page, demo_server.url)
 
@@ -281,7 +280,7 @@ async def test_it_says_in_words_why_it_is_not_connected(page: Page, demo_server:
     await expect(page.get_by_role("status")).to_have_text("Connected")
 
 
-async def test_a_gap_is_shown_as_a_warning(page: Page, demo_server: demos.Demo) -> None:
+async def test_a_gap_is_shown_as_a_warning(page: Page, demo_server: demo_process.Demo) -> None:
     sockets = await browser.interposed(page)
     await visit(page, demo_server.url)
 
@@ -293,7 +292,7 @@ async def test_a_gap_is_shown_as_a_warning(page: Page, demo_server: demos.Demo) 
     )
 
 
-async def test_only_the_newest_events_are_kept(page: Page, demo_server: demos.Demo) -> None:
+async def test_only_the_newest_events_are_kept(page: Page, demo_server: demo_process.Demo) -> None:
     sockets = await browser.interposed(page)
     await visit(page, demo_server.url)
 
@@ -306,7 +305,7 @@ async def test_only_the_newest_events_are_kept(page: Page, demo_server: demos.De
     await expect(page.get_by_text("250 received")).to_be_visible()
 
 
-async def test_it_works_below_a_path_and_asks_nobody_else(page: Page, demo_server: demos.Demo) -> None:
+async def test_it_works_below_a_path_and_asks_nobody_else(page: Page, demo_server: demo_process.Demo) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url.replace("ws:", "http:", 1)))
@@ -319,7 +318,7 @@ async def test_it_works_below_a_path_and_asks_nobody_else(page: Page, demo_serve
         await page.goto("about:blank")
 
 
-async def test_it_fits_a_phone(page: Page, demo_server: demos.Demo) -> None:
+async def test_it_fits_a_phone(page: Page, demo_server: demo_process.Demo) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
     await visit(page, demo_server.url)
     await call(page, "list_people", "")
@@ -335,7 +334,7 @@ async def test_a_token_says_who_you_are(page: Page, embedded_database: Database,
     secret = "of-the-page" * 3
     auth = f"auth: {{secret: {secret}, roles: [page_user]}}\nfunctions: {{me: }}\n"
     try:
-        with serving.serving(tmp_path, embedded_database.dsn, auth) as server:
+        with pgrpc_server.serving(tmp_path, embedded_database.dsn, auth) as server:
             await page.goto(server.url)
             await expect(page.get_by_role("alert").filter(has_text="a token is needed")).to_be_visible()
             await page.get_by_label("Token").fill(jwt.encode({"role": "page_user"}, "not-of-the-page" * 3))

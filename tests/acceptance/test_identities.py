@@ -15,9 +15,8 @@ import pytest
 import websockets
 
 from pgrpc.demo import embedded
-from tests import serving
-from tests.conftest import Database
-from tests.integration import calling
+from tests.support import pgrpc_server, served_sql, ws_client
+from tests.support.databases import Database
 
 SECRET = "a-Secret-of-the-tests-that-no-log-may-hold"
 LOGIN = "coming_login"
@@ -80,14 +79,14 @@ limits: {calls_in_flight: 4, handshake_timeout: 4s}
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, SQL, roles=ROLES) as made:
+    with served_sql.database(embedded_postgres, SQL, roles=ROLES) as made:
         yield made
 
 
 class Place:
     """A server, and the tokens that were made for it."""
 
-    def __init__(self, server: serving.Server) -> None:
+    def __init__(self, server: pgrpc_server.Server) -> None:
         self.server = server
         self.tokens: list[str] = []
 
@@ -97,9 +96,9 @@ class Place:
         self.tokens.append(jwt.api_jws.encode(json.dumps(said).encode(), SECRET))
         return self.tokens[-1]
 
-    def client(self, token: str | None = None) -> serving.Client:
+    def client(self, token: str | None = None) -> ws_client.Client:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return serving.Client(self.server.address(), additional_headers=headers)
+        return ws_client.Client(self.server.address(), additional_headers=headers)
 
     def listen(self, channel: str, token: str) -> websockets.connect:
         return websockets.connect(
@@ -112,7 +111,7 @@ def guarded(folder: Path, database: Database, auth: str = "", rest: str = SURFAC
     """Afterwards the log is searched for every token, and for the secrets."""
     dsn = database.server.dsn(database.dsn.rpartition("/")[2], LOGIN, "coming-Password-9")
     auth = f"auth: {{secret: {SECRET}, leeway: 1ms, {auth}}}\n"
-    with serving.serving(folder, dsn, f"{auth}{rest}") as server:
+    with pgrpc_server.serving(folder, dsn, f"{auth}{rest}") as server:
         place = Place(server)
         yield place
     for secret in (SECRET, "coming-Password-9", "a Message that", *place.tokens):
@@ -136,7 +135,7 @@ def oks(*names: str) -> dict[str, str]:
     return dict.fromkeys(names, "ok")
 
 
-async def code(client: serving.Client, method: str, *params: Any) -> int:
+async def code(client: ws_client.Client, method: str, *params: Any) -> int:
     reply = await client.request(method, list(params))
     error: int = reply["error"]["code"]
     return error
@@ -152,7 +151,7 @@ def locked(database: Database) -> Iterator[Callable[[], None]]:
 
 def wait_for_lock(database: Database) -> None:
     waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'advisory'"
-    deadline = time.monotonic() + serving.PATIENCE
+    deadline = time.monotonic() + ws_client.PATIENCE
     while not database.execute(waiting):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -193,8 +192,8 @@ async def test_a_login_that_fails_leaves_the_client_who_it_was(place: Place, tok
 
 
 async def test_nobody_logs_in_where_nobody_has_an_identity(database: Database, tmp_path: Path) -> None:
-    with serving.serving(tmp_path, database.dsn, "functions: {admin_only: }\n") as server:
-        async with serving.Client(server.address()) as client:
+    with pgrpc_server.serving(tmp_path, database.dsn, "functions: {admin_only: }\n") as server:
+        async with ws_client.Client(server.address()) as client:
             assert await code(client, "rpc.login", "x") == -32601
             assert await client.call("admin_only") == 1
 
@@ -293,10 +292,10 @@ async def test_what_ends_where_nobody_is_anonymous(strict: Place, place: Place, 
         assert [await each.closed() for each in (client, nobody)] == [4401, 4401]
         for socket in (relay, members):
             with pytest.raises(websockets.ConnectionClosed):
-                await asyncio.wait_for(socket.recv(), serving.PATIENCE)
+                await asyncio.wait_for(socket.recv(), ws_client.PATIENCE)
             assert socket.close_code == 4401
         database.execute("notify news, 'still here'")
-        assert await asyncio.wait_for(everybodys.recv(), serving.PATIENCE) == "still here"
+        assert await asyncio.wait_for(everybodys.recv(), ws_client.PATIENCE) == "still here"
         assert await late.call("rpc.on", "news") == oks("news")
 
 
@@ -443,8 +442,8 @@ async def test_the_raw_relay_is_under_the_same_rules(place: Place, database: Dat
     ann = place.token("ann")
     async with place.listen("room.1", ann) as one, place.listen("user.ann", ann) as other:
         database.execute("notify \"room.1\", 'x'; notify \"user.ann\", 'y'")
-        assert await asyncio.wait_for(one.recv(), serving.PATIENCE) == "x"
-        assert await asyncio.wait_for(other.recv(), serving.PATIENCE) == "y"
+        assert await asyncio.wait_for(one.recv(), ws_client.PATIENCE) == "x"
+        assert await asyncio.wait_for(other.recv(), ws_client.PATIENCE) == "y"
     for channel, token in [
         ("user.bob", ann),
         ("room.2", place.token("bob")),

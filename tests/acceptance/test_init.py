@@ -11,8 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 from pgrpc.demo import embedded
-from tests import conftest, serving
-from tests.acceptance import browser
+from tests.support import browser, databases, pgrpc_server, ws_client
 
 INVALID, CANNOT_WRITE = 78, 73
 PASSWORD = "init-Secret-9"
@@ -48,7 +47,7 @@ create trigger cups_changed after insert on cups for each row execute function c
 
 
 @pytest.fixture
-def login(database: conftest.Database) -> Iterator[str]:
+def login(database: databases.Database) -> Iterator[str]:
     """A role that may not do everything, in a database with all kinds of functions."""
     database.execute(SQL)
     yield re.sub(r"//[^@]*@", f"//initiator:{PASSWORD}@", database.dsn)
@@ -60,7 +59,7 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     environ = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     return subprocess.run(
-        [sys.executable, serving.ROOT / "server.py", *arguments],
+        [sys.executable, pgrpc_server.ROOT / "server.py", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -85,15 +84,15 @@ async def test_what_it_writes_is_checked_and_served(login: str, tmp_path: Path) 
     assert "dsn: ${DATABASE_URL}\n" in text
     check = run(tmp_path, "check", dsn=login)
     assert (check.returncode, check.stderr) == (0, "")
-    with serving.running(["serve", "--port", "0"], environ={"DATABASE_URL": login}, folder=tmp_path) as server:
-        async with serving.Client(server.address()) as client:
+    with pgrpc_server.running(["serve", "--port", "0"], environ={"DATABASE_URL": login}, folder=tmp_path) as server:
+        async with ws_client.Client(server.address()) as client:
             assert (await client.request("add", [1]))["error"]["code"] == -32601, "nothing is offered yet"
 
     file.write_text(taken(text))
     check = run(tmp_path, "check", dsn=login)
     assert (check.returncode, check.stderr) == (0, ""), file.read_text()
-    with serving.running(["serve", "--port", "0"], environ={"DATABASE_URL": login}, folder=tmp_path) as server:
-        async with serving.Client(server.address()) as client:
+    with pgrpc_server.running(["serve", "--port", "0"], environ={"DATABASE_URL": login}, folder=tmp_path) as server:
+        async with ws_client.Client(server.address()) as client:
             assert await client.call("add", 1) == 3
             assert await client.call("shop.add", 1) == 1
             assert await client.call("orders") == [{}]
@@ -128,7 +127,7 @@ def test_what_it_lists(login: str, tmp_path: Path) -> None:
     assert re.findall(r"^  # (.*):$", channels, re.MULTILINE) == ["cups", "people", "refunds", '"room.*"']
 
 
-def test_functions_of_extensions_are_not_the_users(embedded_database: conftest.Database, tmp_path: Path) -> None:
+def test_functions_of_extensions_are_not_the_users(embedded_database: databases.Database, tmp_path: Path) -> None:
     embedded_database.execute("create function mine() returns int language sql as 'select 1'")
     embedded_database.execute("create extension vector")
     done = run(tmp_path, "init", dsn=embedded_database.dsn)
@@ -136,7 +135,7 @@ def test_functions_of_extensions_are_not_the_users(embedded_database: conftest.D
     assert "vector" not in (tmp_path / "config.yaml").read_text()
 
 
-def test_it_overwrites_nothing(embedded_database: conftest.Database, tmp_path: Path) -> None:
+def test_it_overwrites_nothing(embedded_database: databases.Database, tmp_path: Path) -> None:
     (tmp_path / "public").mkdir()
     (tmp_path / "public" / "index.html").write_text("mine")
     done = run(tmp_path, "init", dsn=embedded_database.dsn)
@@ -182,7 +181,7 @@ def test_without_a_database_it_writes_an_example(
     assert run(tmp_path / "shop", "check", dsn=embedded_postgres.dsn()).returncode == 0
 
 
-def test_the_address_goes_into_no_file(embedded_database: conftest.Database, tmp_path: Path) -> None:
+def test_the_address_goes_into_no_file(embedded_database: databases.Database, tmp_path: Path) -> None:
     done = run(tmp_path, "init", "a shop", "--dsn", embedded_database.dsn)
     assert done.returncode == 0
     lines = [line.strip() for line in done.stdout.splitlines()[-3:]]
@@ -195,17 +194,17 @@ def test_the_address_goes_into_no_file(embedded_database: conftest.Database, tmp
 
 
 @browser.needed
-async def test_its_page_receives_events(embedded_database: conftest.Database, tmp_path: Path) -> None:
+async def test_its_page_receives_events(embedded_database: databases.Database, tmp_path: Path) -> None:
     embedded_database.execute("create function f() returns void language sql as $$ select pg_notify('cups', '7') $$")
     run(tmp_path, "init", dsn=embedded_database.dsn)
     file = tmp_path / "config.yaml"
     file.write_text(taken(file.read_text()))
     environ = {"DATABASE_URL": embedded_database.dsn}
-    with serving.running(["serve", "--port", "0"], environ=environ, folder=tmp_path) as server:
+    with pgrpc_server.running(["serve", "--port", "0"], environ=environ, folder=tmp_path) as server:
         async with browser.running() as chromium, browser.window(chromium) as page:
             await page.goto(server.url)
             await expect(page.locator("#state")).to_have_text("open")
-            async with serving.Client(server.address()) as client:
+            async with ws_client.Client(server.address()) as client:
                 while not await page.locator("#events li").count():
                     await client.call("f")
             await expect(page.locator("#events li").first).to_have_text('cups: "7"')

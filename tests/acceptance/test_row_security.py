@@ -10,9 +10,8 @@ import pytest
 import websockets
 
 from pgrpc.demo import embedded
-from tests import conftest, serving
-from tests.integration import acting
-from tests.integration.acting import ADMIN, ANON, LOGIN, USER
+from tests.support import databases, pgrpc_server, role_calls, ws_client
+from tests.support.role_calls import ADMIN, ANON, LOGIN, USER
 
 SECRET = "row-security-Secret-that-no-log-may-hold"
 SQL = f"""
@@ -47,27 +46,27 @@ channels:
 
 
 @pytest.fixture(scope="module")
-def made(postgres: embedded.Server) -> Iterator[conftest.Database]:
-    with acting.prepared(postgres, SQL) as database:
+def made(postgres: embedded.Server) -> Iterator[databases.Database]:
+    with role_calls.prepared(postgres, SQL) as database:
         yield database
 
 
-def client(server: serving.Server, role: str | None = None, sub: str | None = None) -> serving.Client:
+def client(server: pgrpc_server.Server, role: str | None = None, sub: str | None = None) -> ws_client.Client:
     if role is None:
-        return serving.Client(server.address())
+        return ws_client.Client(server.address())
     token = jwt.encode({"role": role, "sub": sub, "exp": time.time() + 600}, SECRET, "HS256")
-    return serving.Client(server.address(), additional_headers={"Authorization": f"Bearer {token}"})
+    return ws_client.Client(server.address(), additional_headers={"Authorization": f"Bearer {token}"})
 
 
-async def test_everybody_sees_what_is_theirs(made: conftest.Database, tmp_path: Path) -> None:
-    with serving.serving(tmp_path, acting.login_dsn(made), REST) as server:
+async def test_everybody_sees_what_is_theirs(made: databases.Database, tmp_path: Path) -> None:
+    with pgrpc_server.serving(tmp_path, role_calls.login_dsn(made), REST) as server:
 
         async def write_and_read(sub: str) -> None:
             async with client(server, USER, sub) as one:
                 for number in range(8):
                     await one.call("write", f"{sub} {number}")
                     assert await one.call("notes") == [f"{sub} {n}" for n in range(number + 1)]
-                with pytest.raises(serving.RpcError) as caught:
+                with pytest.raises(ws_client.RpcError) as caught:
                     await one.call("forge", "somebody", "forged")
                 assert (caught.value.code, caught.value.data["sqlstate"]) == (-32003, "42501")
                 answer = await one.call("rpc.on", f"notes.{sub}", "notes.somebody")
@@ -83,14 +82,14 @@ async def test_everybody_sees_what_is_theirs(made: conftest.Database, tmp_path: 
         await asyncio.gather(*(write_and_read(f"s{n}") for n in range(12)), *(read_in_vain() for _ in range(4)))
         async with client(server, ADMIN, "boss") as boss:
             assert len(await boss.call("notes")) == 12 * 8
-        for secret in (SECRET, acting.PASSWORD, "eyJ"):
+        for secret in (SECRET, role_calls.PASSWORD, "eyJ"):
             assert secret not in server.log
 
 
-async def test_roles_are_not_known_while_the_database_is_away(made: conftest.Database, tmp_path: Path) -> None:
+async def test_roles_are_not_known_while_the_database_is_away(made: databases.Database, tmp_path: Path) -> None:
     made.execute(f"alter role {LOGIN} nologin")
     try:
-        with serving.serving(tmp_path, acting.login_dsn(made), REST, ready=False) as server:
+        with pgrpc_server.serving(tmp_path, role_calls.login_dsn(made), REST, ready=False) as server:
             with pytest.raises(websockets.InvalidStatus) as caught:
                 async with client(server, USER, "ann"):
                     pass
@@ -101,12 +100,12 @@ async def test_roles_are_not_known_while_the_database_is_away(made: conftest.Dat
         made.execute(f"alter role {LOGIN} login")
 
 
-async def _admitted(server: serving.Server) -> None:
-    async with asyncio.timeout(serving.PATIENCE):
+async def _admitted(server: pgrpc_server.Server) -> None:
+    async with asyncio.timeout(ws_client.PATIENCE):
         while True:
             try:
                 async with client(server, USER, "ann") as one:
                     assert isinstance(await one.call("notes"), list)
                     return
-            except (websockets.InvalidStatus, serving.RpcError):
+            except (websockets.InvalidStatus, ws_client.RpcError):
                 await asyncio.sleep(0.1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pgrpc.demo import embedded
-from tests.integration import calling
+from tests.support import served_sql
 
 SQL = """
 create function subtract(minuend int, subtrahend int) returns int language sql as 'select minuend - subtrahend';
@@ -32,8 +32,8 @@ CASES = json.loads(Path(__file__).with_name("jsonrpc_spec_examples.json").read_t
 
 
 @pytest.fixture(scope="module")
-def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
-    with calling.place(postgres, tmp_path_factory.mktemp("specification"), SQL, FUNCTIONS) as made:
+def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[served_sql.Place]:
+    with served_sql.place(postgres, tmp_path_factory.mktemp("specification"), SQL, FUNCTIONS) as made:
         yield made
 
 
@@ -47,7 +47,7 @@ def comparable(answer: Any) -> Any:
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
-async def test_example(place: calling.Place, case: dict[str, Any]) -> None:
+async def test_example(place: served_sql.Place, case: dict[str, Any]) -> None:
     async with place.client() as client:
         await client.send(case["in"])
         if case["out"] is not None:
@@ -63,7 +63,7 @@ async def test_example(place: calling.Place, case: dict[str, Any]) -> None:
         assert client.raw.empty()
 
 
-async def test_a_notification_is_carried_out(place: calling.Place) -> None:
+async def test_a_notification_is_carried_out(place: served_sql.Place) -> None:
     place.database.execute("truncate heard")
     async with place.client() as client:
         await client.send('{"jsonrpc": "2.0", "method": "notify_hello", "params": [7]}')

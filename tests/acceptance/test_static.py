@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.serving import PATIENCE, Client, RpcError, Server, serving
+from tests.support.pgrpc_server import Server, serving
+from tests.support.ws_client import PATIENCE, Client, RpcError
 
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 PAGE = "<!doctype html><title>Mine: é</title>"

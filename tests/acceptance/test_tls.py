@@ -16,9 +16,10 @@ from urllib.request import urlopen
 import pytest
 import websockets
 
-from tests import certificates
-from tests.conftest import Database
-from tests.serving import PATIENCE, Client, Server, serving
+from tests.support import certificates
+from tests.support.databases import Database
+from tests.support.pgrpc_server import Server, serving
+from tests.support.ws_client import PATIENCE, Client
 
 REST = """
 server: {port: 0, tls: {certificate: localhost.pem, key: localhost.key}}

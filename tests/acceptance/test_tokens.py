@@ -21,9 +21,8 @@ import websockets
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from pgrpc.demo import embedded
-from tests import issuer, serving
-from tests.conftest import Database
-from tests.integration import calling
+from tests.support import pgrpc_server, served_sql, token_issuer, ws_client
+from tests.support.databases import Database
 
 SECRET = "a-Secret-of-the-tests-that-no-log-may-hold"
 PAGE = "https://app.example.com"
@@ -54,7 +53,7 @@ GOOD = {"aud": "pgrpc", "iss": "https://issuer/"}
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, SQL, roles=ROLES) as made:
+    with served_sql.database(embedded_postgres, SQL, roles=ROLES) as made:
         yield made
 
 
@@ -84,7 +83,7 @@ class Tokens:
         return token
 
 
-Guarded = tuple[serving.Server, Tokens]
+Guarded = tuple[pgrpc_server.Server, Tokens]
 
 
 @contextmanager
@@ -92,7 +91,9 @@ def guarded(folder: Path, database: Database, auth: str, rest: str = "") -> Iter
     """A server with this section; afterwards its log is searched for every token, and for the secrets."""
     dsn = database.server.dsn(database.dsn.rpartition("/")[2], "tokens_login", "tokens-Password-9")
     tokens = Tokens()
-    with serving.serving(folder, dsn, f"auth:\n  roles: [tokens_user, tokens_admin]\n{auth}{SURFACE}{rest}") as server:
+    with pgrpc_server.serving(
+        folder, dsn, f"auth:\n  roles: [tokens_user, tokens_admin]\n{auth}{SURFACE}{rest}"
+    ) as server:
         yield server, tokens
     assert SECRET not in server.log
     assert "tokens-Password-9" not in server.log
@@ -120,7 +121,7 @@ def by_secret(tmp_path_factory: pytest.TempPathFactory, database: Database) -> I
 
 async def whoami(address: str, token: str | None = None, **options: Any) -> Any:
     headers = {**options.pop("headers", {}), **({} if token is None else {"Authorization": f"Bearer {token}"})}
-    async with serving.Client(address, additional_headers=headers, **options) as client:
+    async with ws_client.Client(address, additional_headers=headers, **options) as client:
         return await client.call("whoami")
 
 
@@ -166,7 +167,7 @@ async def test_a_token_as_subprotocol_is_answered_without_it(by_secret: Guarded,
     server, tokens = by_secret
     token = tokens.sign(**GOOD)
     protocols: Any = [name.replace("TOKEN", token) for name in offered]
-    async with serving.Client(server.address(), subprotocols=protocols) as client:
+    async with ws_client.Client(server.address(), subprotocols=protocols) as client:
         assert client.socket.subprotocol == "pgrpc"
         assert (await client.call("whoami"))["role"] == "tokens_user"
 
@@ -174,7 +175,7 @@ async def test_a_token_as_subprotocol_is_answered_without_it(by_secret: Guarded,
 async def test_the_subprotocol_alone_is_no_token(by_secret: Guarded) -> None:
     server, _ = by_secret
     protocols: Any = ["pgrpc"]
-    async with serving.Client(server.address(), subprotocols=protocols) as client:
+    async with ws_client.Client(server.address(), subprotocols=protocols) as client:
         assert client.socket.subprotocol == "pgrpc"
         assert (await client.call("whoami"))["role"] == "tokens_anon"
 
@@ -238,7 +239,7 @@ async def test_numbers_in_claims_keep_their_digits(by_secret: Guarded) -> None:
         {"alg": "HS256"},
         f'{{"role":"tokens_user",{good},"n":12345678901234567890.50,"m":98765432109876543210}}'.encode(),
     )
-    async with serving.Client(server.address(), additional_headers={"Authorization": f"Bearer {token}"}) as client:
+    async with ws_client.Client(server.address(), additional_headers={"Authorization": f"Bearer {token}"}) as client:
         text = await client.call("claims")
     assert '"n":12345678901234567890.50,"m":98765432109876543210' in text
 
@@ -262,7 +263,11 @@ def tampered(tokens: Tokens) -> str:
 
 def self_signed(tokens: Tokens) -> str:
     """With a key that the token brings along."""
-    header = {"jwk": issuer.public_jwk(RSA_KEY), "jku": "https://evil.example/jwks", "x5u": "https://evil.example"}
+    header = {
+        "jwk": token_issuer.public_jwk(RSA_KEY),
+        "jku": "https://evil.example/jwks",
+        "x5u": "https://evil.example",
+    }
     return tokens.sign(RSA_KEY, "RS256", header, **GOOD)
 
 
@@ -368,8 +373,8 @@ async def test_a_storm_of_bad_tokens_is_a_line_or_two(by_secret: Guarded) -> Non
 @pytest.fixture(scope="module")
 def by_key(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("key")
-    (folder / "issuer.pem").write_text(issuer.pem(RSA_KEY))
-    auth = '  public_key: issuer.pem\n  role_claim: app."https://example.com/role"\n'
+    (folder / "issuer.pem").write_text(token_issuer.pem(RSA_KEY))
+    auth = '  public_key: token_issuer.pem\n  role_claim: app."https://example.com/role"\n'
     with guarded(folder, database, auth, "limits: {handshake_timeout: 3s}\n") as made:
         yield made
 
@@ -385,7 +390,7 @@ async def test_a_public_key_verifies(by_key: Guarded) -> None:
 
 async def test_a_public_key_is_no_secret(by_key: Guarded) -> None:
     server, tokens = by_key
-    for secret in (issuer.pem(RSA_KEY), issuer.pem(RSA_KEY).strip()):
+    for secret in (token_issuer.pem(RSA_KEY), token_issuer.pem(RSA_KEY).strip()):
         token = tokens.raw({"alg": "HS256"}, NESTED, secret)
         assert ALGORITHM in (await refused(server.address(), token))[1]
 
@@ -405,7 +410,7 @@ async def test_a_token_that_names_no_role_is_refused_where_nobody_is_anonymous(b
 
 async def test_who_brings_no_token_must_log_in_soon(by_key: Guarded) -> None:
     server, _ = by_key
-    async with serving.Client(server.address()) as client:
+    async with ws_client.Client(server.address()) as client:
         for method, params in (("whoami", []), ("rpc.on", ["news"]), ("unknown", [])):
             assert (await client.request(method, params))["error"]["code"] == -32004
         assert await client.closed() == 4401
@@ -414,7 +419,7 @@ async def test_who_brings_no_token_must_log_in_soon(by_key: Guarded) -> None:
 
 
 async def test_the_surface_is_shown_to_whom_it_serves(by_key: Guarded, by_secret: Guarded) -> None:
-    def get(server: serving.Server, token: str | None = None) -> int:
+    def get(server: pgrpc_server.Server, token: str | None = None) -> int:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         request = urllib.request.Request(f"{server.url}surface.json", headers=headers)
         try:
@@ -434,7 +439,7 @@ async def test_the_surface_is_shown_to_whom_it_serves(by_key: Guarded, by_secret
 
 
 async def test_a_key_set_is_fetched_and_renewed_for_a_new_key(database: Database, tmp_path: Path) -> None:
-    with issuer.Issuer(first=RSA_KEY) as source, guarded(tmp_path, database, f"  jwks: {source.url}\n") as made:
+    with token_issuer.Issuer(first=RSA_KEY) as source, guarded(tmp_path, database, f"  jwks: {source.url}\n") as made:
         server, tokens = made
         old = tokens.sign(RSA_KEY, "RS256", {"kid": "first"})
         assert (await whoami(server.address(), old))["role"] == "tokens_user"
@@ -450,7 +455,7 @@ async def test_a_key_set_is_fetched_and_renewed_for_a_new_key(database: Database
 
 
 async def test_made_up_key_ids_do_not_hammer_the_issuer(database: Database, tmp_path: Path) -> None:
-    with issuer.Issuer(first=RSA_KEY) as source, guarded(tmp_path, database, f"  jwks: {source.url}\n") as made:
+    with token_issuer.Issuer(first=RSA_KEY) as source, guarded(tmp_path, database, f"  jwks: {source.url}\n") as made:
         server, tokens = made
         begin = time.monotonic()
 
@@ -466,7 +471,7 @@ async def test_made_up_key_ids_do_not_hammer_the_issuer(database: Database, tmp_
 
 
 async def test_an_issuer_that_answers_badly_at_first(database: Database, tmp_path: Path) -> None:
-    with issuer.Issuer(first=RSA_KEY) as source:
+    with token_issuer.Issuer(first=RSA_KEY) as source:
         good, source.body = source.body, b"<html>"
         with guarded(tmp_path, database, f"  jwks: {source.url}\n") as made:
             server, tokens = made
@@ -484,7 +489,7 @@ async def test_an_issuer_that_answers_badly_at_first(database: Database, tmp_pat
 
 
 async def test_an_issuer_that_does_not_answer(database: Database, tmp_path: Path) -> None:
-    with issuer.Issuer(first=RSA_KEY) as source:
+    with token_issuer.Issuer(first=RSA_KEY) as source:
         source.go.clear()
         auth = f"  jwks: {source.url}\n  anonymous_role: tokens_anon\n"
         with guarded(tmp_path, database, auth) as made:
@@ -504,7 +509,7 @@ async def test_an_issuer_that_does_not_answer(database: Database, tmp_path: Path
 def run(folder: Path, auth: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     (folder / "config.yaml").write_text(f"database: {{dsn: 'postgresql://127.0.0.1:1/x'}}\nserver: {{port: 0}}\n{auth}")
     return subprocess.run(
-        [sys.executable, serving.ROOT / "server.py", *arguments, "--config", "config.yaml"],
+        [sys.executable, pgrpc_server.ROOT / "server.py", *arguments, "--config", "config.yaml"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -532,11 +537,11 @@ async def test_a_token_for_development(by_secret: Guarded, tmp_path: Path) -> No
 
 
 def test_what_no_token_can_be_made_from(tmp_path: Path) -> None:
-    (tmp_path / "issuer.pem").write_text(issuer.pem(EC_KEY))
+    (tmp_path / "issuer.pem").write_text(token_issuer.pem(EC_KEY))
     for auth, words in [
         ("", "config.yaml:1:1: auth: is missing: there are no tokens without it\n"),
         (
-            "auth: {public_key: issuer.pem}\n",
+            "auth: {public_key: token_issuer.pem}\n",
             "config.yaml:3:1: auth: needs auth.secret: with public keys only their issuer can sign\n",
         ),
     ]:

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 
 from pgrpc.demo import embedded
-from tests.acceptance.wire import Peer
-from tests.conftest import Database
-from tests.integration import calling
-from tests.serving import ROOT, Client, Server, running, serving
+from tests.support import served_sql
+from tests.support.databases import Database
+from tests.support.pgrpc_server import ROOT, Server, running, serving
+from tests.support.ws_client import Client
+from tests.support.ws_raw import Peer
 
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, (ROOT / "examples/demo.sql").read_text(encoding="utf-8")) as made:
+    with served_sql.database(embedded_postgres, (ROOT / "examples/demo.sql").read_text(encoding="utf-8")) as made:
         yield made
 
 

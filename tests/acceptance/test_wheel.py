@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from pgrpc.demo import process
-from tests import conftest, serving
-from tests.acceptance import demos
+from tests.support import databases, demo_process, pgrpc_server
 
 PATIENCE = 60.0
 
@@ -23,7 +22,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built with what the extra dev has installed: nothing is fetched."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    ran = subprocess.run(command, cwd=serving.ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    ran = subprocess.run(command, cwd=pgrpc_server.ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert ran.returncode == 0, ran.stderr
     (built,) = folder.glob("*.whl")
     return built
@@ -66,7 +65,7 @@ def test_both_ways_to_run_it_are_the_installed_one(installed: Path, tmp_path: Pa
 def test_the_demo_keeps_its_data_with_the_users_and_says_where(
     installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with demos.folder() as data:
+    with demo_process.folder() as data:
         data.mkdir()
         monkeypatch.setenv("XDG_DATA_HOME", str(data))
         assert str(data / "pgrpc" / "demo") in re.sub(r"\s", "", pgrpc(data, "demo", "--help").stdout)
@@ -103,11 +102,11 @@ def test_the_demo_keeps_its_data_with_the_users_and_says_where(
 
 @pytest.mark.usefixtures("environ")
 def test_init_writes_what_check_takes(
-    embedded_database: conftest.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    embedded_database: databases.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = pgrpc(tmp_path, "init", "--dsn", embedded_database.dsn)
     assert done.returncode == 0, done.stderr
-    client = serving.ROOT / "examples" / "people" / "public" / "pgrpc.js"
+    client = pgrpc_server.ROOT / "examples" / "people" / "public" / "pgrpc.js"
     assert (tmp_path / "public" / "pgrpc.js").read_text() == client.read_text()
     monkeypatch.setenv("DATABASE_URL", embedded_database.dsn)
     assert pgrpc(tmp_path, "check").returncode == 0

@@ -19,8 +19,9 @@ import pytest
 import websockets
 
 from pgrpc.demo import held_signals
-from tests.conftest import Database
-from tests.serving import PATIENCE, ROOT, Client, RpcError, Server, serving
+from tests.support.databases import Database
+from tests.support.pgrpc_server import ROOT, Server, serving
+from tests.support.ws_client import PATIENCE, Client, RpcError
 
 SURFACE = """
 functions:

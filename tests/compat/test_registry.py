@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pgrpc
-from pgrpc import cli, compat, config
+from pgrpc import compat, config
 from pgrpc.compat import dialect, registry
 from pgrpc.compat.eventserv import section as eventserv_section
 from pgrpc.compat.eventserv import settings as eventserv_settings
@@ -22,9 +23,9 @@ from pgrpc.compat.psqlisten2websocket import section as psqlisten2websocket_sect
 from pgrpc.compat.psqlisten2websocket import settings as psqlisten2websocket_settings
 from pgrpc.compat.psqlisten2websocket import sockets as psqlisten2websocket_sockets
 from pgrpc.config import schema
-from tests.acceptance.wire import Peer
-from tests.conftest import Database
-from tests.serving import ROOT, running, serving
+from tests.support.databases import Database
+from tests.support.pgrpc_server import ROOT, running, serving
+from tests.support.ws_raw import Peer
 
 NAMES = ["eventserv", "postgresql2websocket", "psqlisten2websocket"]
 
@@ -176,23 +177,35 @@ class TestAFourthFolder:
             f"{file}:2:33: dialects.fifth: unknown key; known here: eventserv, fourth, {', '.join(NAMES[1:])}",
         )
 
-    def test_is_a_command(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        with pytest.raises(SystemExit):
-            cli.main(["--help"])
-        assert "fourth" in capsys.readouterr().out
-        monkeypatch.setenv("FOURTH_DSN", "x")
-        monkeypatch.setenv("FOURTH_PORT", "70000")
-        assert cli.main(["fourth"]) == 78
-        assert capsys.readouterr().err == "FOURTH_PORT: must be at most 65535\n"
 
-
-def test_a_fourth_folder_is_served(elsewhere: Path, tmp_path: Path, embedded_database: Database) -> None:
-    """By a process that knows it as a folder of pgrpc/compat: by its command, and beside our own endpoints."""
+@pytest.fixture
+def environ(elsewhere: Path, tmp_path: Path) -> dict[str, str]:
+    """Of a process that knows the fourth as a folder of pgrpc/compat."""
     hook = tmp_path / "hook"
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(f"import pgrpc.compat\npgrpc.compat.__path__.append({str(elsewhere)!r})\n")
+    return {"PYTHONPATH": f"{hook}:{ROOT}", "FOURTH_DSN": "x", "FOURTH_PORT": "0"}
+
+
+def test_a_fourth_folder_is_a_command(environ: dict[str, str]) -> None:
+    def pgrpc_says(*arguments: str, **more: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "pgrpc", *arguments],
+            env={**os.environ, **environ, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    assert "serve the clients of fourth" in pgrpc_says("--help")[1]
+    assert pgrpc_says("fourth", FOURTH_PORT="70000") == (78, "", "FOURTH_PORT: must be at most 65535\n")
+
+
+def test_a_fourth_folder_is_served(environ: dict[str, str], tmp_path: Path, embedded_database: Database) -> None:
+    """By its command, and beside our own endpoints."""
     dsn = embedded_database.dsn
-    environ = {"PYTHONPATH": f"{hook}:{ROOT}", "FOURTH_DSN": dsn, "FOURTH_PORT": "0"}
+    environ = {**environ, "FOURTH_DSN": dsn}
     rest = "channels: {a: }\ndialects: {fourth: {path: there}}\n"
     with running(["fourth"], folder=tmp_path, environ=environ) as server, Peer(server, "/fourth/a") as peer:
         embedded_database.execute("notify a, 'by its command'")

@@ -7,9 +7,9 @@ from pathlib import Path
 import jwt
 
 from pgrpc.demo import embedded
-from tests.acceptance.wire import Peer
-from tests.integration import calling
-from tests.serving import serving
+from tests.support import served_sql
+from tests.support.pgrpc_server import serving
+from tests.support.ws_raw import Peer
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
 SQL = """
@@ -28,7 +28,7 @@ dialects:
 def test_no_dialect_gives_the_control_channel_away(embedded_postgres: embedded.Server, tmp_path: Path) -> None:
     token = jwt.encode({"sub": "a", "role": "compat_user", "exp": time.time() + 600}, SECRET, "HS256")
     header = f"Authorization: Bearer {token}"
-    with calling.database(embedded_postgres, SQL, roles="compat_login, compat_user") as database:
+    with served_sql.database(embedded_postgres, SQL, roles="compat_login, compat_user") as database:
         dsn = database.server.dsn(database.dsn.rpartition("/")[2], "compat_login", "compat")
         with serving(tmp_path, dsn, REST) as server:
             for path, allowed in {

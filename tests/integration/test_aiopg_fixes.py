@@ -22,8 +22,9 @@ import pytest
 
 from pgrpc.core.channels.notification import Notification
 from pgrpc.postgres import cancellation, connect, connection, pool, prepared
-from tests.conftest import Database
-from tests.proxy import Proxy
+from tests.support.databases import Database
+from tests.support.free_ports import free_port
+from tests.support.tcp_proxy import Proxy
 
 PATIENCE = 30.0
 LOST = psycopg2.OperationalError("lost")
@@ -449,12 +450,6 @@ async def _given_back(theirs: aiopg.Pool, conn: aiopg.Connection) -> None:
     await theirs.release(conn)
 
 
-def closed_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def login(dsn: str) -> str:
     """The DSN's user, password and database in libpq's other form."""
     parts = urlsplit(dsn)
@@ -466,9 +461,9 @@ class TestConnecting:
         port = database.server.port
         parameters = login(database.dsn)
         for hosts in (
-            f"host=127.0.0.1,127.0.0.1 port={closed_port()},{port}",
+            f"host=127.0.0.1,127.0.0.1 port={free_port()},{port}",
             f"host=::1,127.0.0.1 port={port}",
-            f"hostaddr=127.0.0.1,127.0.0.1 port={closed_port()},{port}",
+            f"hostaddr=127.0.0.1,127.0.0.1 port={free_port()},{port}",
             f"host=no-such-host.invalid,127.0.0.1 port={port}",
         ):
             async with connected(f"{parameters} {hosts}") as conn:
@@ -507,20 +502,20 @@ class TestConnecting:
 
     async def test_a_refused_connection_is_said_at_once(self, embedded_database: Database) -> None:
         """libpq has closed the socket by then: to stop watching it is an error, which must not stay unseen."""
-        dsn = f"{login(embedded_database.dsn)} host=127.0.0.1 port={closed_port()}"
+        dsn = f"{login(embedded_database.dsn)} host=127.0.0.1 port={free_port()}"
         with pytest.raises(connect.CannotConnect, match="refused"):
             await asyncio.wait_for(connect.Connector(dsn, 60).connect(), PATIENCE)
 
     async def test_aiopg_still_watches_the_first_socket_of_several_hosts(self, embedded_database: Database) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-        hosts = f"host=127.0.0.1,127.0.0.1 port={closed_port()},{embedded_database.server.port}"
+        hosts = f"host=127.0.0.1,127.0.0.1 port={free_port()},{embedded_database.server.port}"
         with pytest.raises((OSError, psycopg2.Error, asyncio.TimeoutError)):
             await aiopg.connect(f"{login(embedded_database.dsn)} {hosts}", timeout=0.5, enable_hstore=False)
 
     async def test_what_is_wrong_is_said_for_each_host_without_the_password(self, embedded_database: Database) -> None:
         password = urlsplit(embedded_database.dsn).password
         assert password
-        dsn = f"{login(embedded_database.dsn)} host=no-such-host.invalid,127.0.0.1 port={closed_port()}"
+        dsn = f"{login(embedded_database.dsn)} host=no-such-host.invalid,127.0.0.1 port={free_port()}"
         with pytest.raises(connect.CannotConnect) as caught:
             await connect.Connector(dsn, 5).connect()
         assert "no-such-host.invalid" in str(caught.value)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pgrpc.demo import embedded
-from tests.integration import calling
+from tests.support import served_sql
 
 SQL = r"""
 create function three(a int, b text default 'b', c json default '"c"') returns json language sql
@@ -79,8 +79,8 @@ functions:
 
 
 @pytest.fixture(scope="module")
-def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
-    with calling.place(postgres, tmp_path_factory.mktemp("arguments"), SQL, REST) as made:
+def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[served_sql.Place]:
+    with served_sql.place(postgres, tmp_path_factory.mktemp("arguments"), SQL, REST) as made:
         yield made
 
 
@@ -146,13 +146,13 @@ TYPE = 'it\'s \\ "q" é'
         ("nothing", [], None),
     ],
 )
-async def test_arguments(place: calling.Place, method: str, params: Any, result: Any) -> None:
+async def test_arguments(place: served_sql.Place, method: str, params: Any, result: Any) -> None:
     async with place.client() as client:
         reply = await client.request(method, params)
         assert reply.get("result", reply) == result
 
 
-async def test_names_of_every_kind(place: calling.Place) -> None:
+async def test_names_of_every_kind(place: served_sql.Place) -> None:
     value = {"Col %(x)s \"q'": 1, "é\\": "x"}
     out = {"Out %s": "1 a\\b", "o'ut\\ \"q": value}
     async with place.client() as client:
@@ -160,8 +160,8 @@ async def test_names_of_every_kind(place: calling.Place) -> None:
         assert await client.call("odd", **given) == out
         assert await client.call("odd", *given.values()) == out
         assert await client.call("odd", 1, value) == out | {"Out %s": "1 %s"}
-        error = await calling.refused(client, "odd", given | {"select": [{"x": 1}]})
-        assert calling.paths(error) == ["/select/0/x"]
+        error = await served_sql.refused(client, "odd", given | {"select": [{"x": 1}]})
+        assert served_sql.paths(error) == ["/select/0/x"]
 
 
 @pytest.mark.parametrize(
@@ -204,22 +204,22 @@ async def test_names_of_every_kind(place: calling.Place) -> None:
         ("texts", ["a", "b\0"], ["/1"]),
     ],
 )
-async def test_what_does_not_fit(place: calling.Place, method: str, params: Any, paths: list[str]) -> None:
+async def test_what_does_not_fit(place: served_sql.Place, method: str, params: Any, paths: list[str]) -> None:
     async with place.client() as client:
-        assert sorted(calling.paths(await calling.refused(client, method, params))) == sorted(paths)
+        assert sorted(served_sql.paths(await served_sql.refused(client, method, params))) == sorted(paths)
 
 
-async def test_every_fault_is_told_but_not_too_many(place: calling.Place) -> None:
+async def test_every_fault_is_told_but_not_too_many(place: served_sql.Place) -> None:
     async with place.client() as client:
-        error = await calling.refused(client, "spread", ["x"] * 1000)
-        assert calling.paths(error) == [f"/{i}" for i in range(20)]
-        error = await calling.refused(client, "three", {f"x{i}": i for i in range(1000)})
-        assert len(calling.paths(error)) == 20
-        error = await calling.refused(client, "texts", ["\0"] * 1000)
-        assert len(calling.paths(error)) == 20
+        error = await served_sql.refused(client, "spread", ["x"] * 1000)
+        assert served_sql.paths(error) == [f"/{i}" for i in range(20)]
+        error = await served_sql.refused(client, "three", {f"x{i}": i for i in range(1000)})
+        assert len(served_sql.paths(error)) == 20
+        error = await served_sql.refused(client, "texts", ["\0"] * 1000)
+        assert len(served_sql.paths(error)) == 20
 
 
-async def test_nothing_that_is_sent_becomes_sql(place: calling.Place) -> None:
+async def test_nothing_that_is_sent_becomes_sql(place: served_sql.Place) -> None:
     place.database.execute("create table people (name text)")
     evil = "'; drop table people; --"
     async with place.client() as client:
@@ -228,16 +228,16 @@ async def test_nothing_that_is_sent_becomes_sql(place: calling.Place) -> None:
             assert await client.call("three", 1, "", {text: [text]}) == [1, "", {text: [text]}]
             assert await client.call("documents", text) == [text]
             if text != evil:  # which is listed
-                assert (await calling.refused(client, text)).code == -32601
-            calling.paths(await calling.refused(client, "three", {"a": 1, text: 1}))
-            calling.paths(await calling.refused(client, "three", [text]))
+                assert (await served_sql.refused(client, text)).code == -32601
+            served_sql.paths(await served_sql.refused(client, "three", {"a": 1, text: 1}))
+            served_sql.paths(await served_sql.refused(client, "three", [text]))
             assert (await client.call("rpc.on", text))[text] == "not listed"
             assert (await client.call("rpc.off", text))[text] == "not subscribed"
     assert place.database.execute("select count(*) from people") == [(0,)]
     place.database.execute("drop table people")
 
 
-async def test_large_arguments(place: calling.Place) -> None:
+async def test_large_arguments(place: served_sql.Place) -> None:
     async with place.client() as client:
         numbers = list(range(8000))
         assert await client.call("spread", *numbers) == numbers

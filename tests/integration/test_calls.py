@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from pgrpc.demo import embedded
-from tests import serving
-from tests.integration import calling
+from tests.support import served_sql, ws_client
 
 SQL = """
 create function add(a int, b int) returns int language sql as 'select a + b';
@@ -27,9 +26,9 @@ functions:
 
 
 @pytest.fixture(scope="module")
-def place(embedded_postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
+def place(embedded_postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[served_sql.Place]:
     """On one PostgreSQL: nothing of this depends on its version."""
-    with calling.place(embedded_postgres, tmp_path_factory.mktemp("calls"), SQL, REST) as made:
+    with served_sql.place(embedded_postgres, tmp_path_factory.mktemp("calls"), SQL, REST) as made:
         yield made
 
 
@@ -37,7 +36,7 @@ def request(params: str, key: str = '"x"', method: str = "echo") -> str:
     return f'{{"jsonrpc":"2.0","method":"{method}","params":{params},"id":{key}}}'
 
 
-async def answer(client: serving.Client, sent: str | bytes) -> Any:
+async def answer(client: ws_client.Client, sent: str | bytes) -> Any:
     """The answer, after which the socket still works."""
     await client.send(sent)
     found = json.loads(await client.frame())
@@ -78,20 +77,20 @@ async def answer(client: serving.Client, sent: str | bytes) -> Any:
     ],
     ids=lambda sent: repr(sent[:20]),
 )
-async def test_what_is_not_json(place: calling.Place, sent: str | bytes) -> None:
+async def test_what_is_not_json(place: served_sql.Place, sent: str | bytes) -> None:
     async with place.client() as client:
         found = await answer(client, sent)
         assert found == {"jsonrpc": "2.0", "error": {"code": -32700, "message": "Parse error"}, "id": None}
 
 
-async def test_a_text_frame_that_is_not_utf_8(place: calling.Place) -> None:
+async def test_a_text_frame_that_is_not_utf_8(place: served_sql.Place) -> None:
     async with place.client() as client:
         await client.socket.send(b'{"jsonrpc":"2.0","method":"add","params":["\xff"],"id":1}', text=True)
         assert json.loads(await client.frame())["error"]["code"] == -32700
         assert await client.call("add", 1, 2) == 3
 
 
-async def test_a_binary_frame_that_is_utf_8(place: calling.Place) -> None:
+async def test_a_binary_frame_that_is_utf_8(place: served_sql.Place) -> None:
     async with place.client() as client:
         found = await answer(client, request('["é😀"]').encode())
         assert found["result"] == "é😀"
@@ -120,7 +119,7 @@ async def test_a_binary_frame_that_is_utf_8(place: calling.Place) -> None:
         ('{"jsonrpc":"2.0","method":"add","params":[1,2],"id":true}', None),
     ],
 )
-async def test_what_is_no_request(place: calling.Place, sent: str, key: Any) -> None:
+async def test_what_is_no_request(place: served_sql.Place, sent: str, key: Any) -> None:
     async with place.client() as client:
         found = await answer(client, sent)
         assert (found["error"]["code"], found["id"]) == (-32600, key)
@@ -129,7 +128,7 @@ async def test_what_is_no_request(place: calling.Place, sent: str, key: Any) -> 
 @pytest.mark.parametrize(
     "key", ["0", "-0", "1.0", "1e2", '""', '"é\\u00e9"', "null", "-9007199254740991", "9" * 60, '"\\ud800"', '"%s"']
 )
-async def test_an_id_is_echoed_as_it_came(place: calling.Place, key: str) -> None:
+async def test_an_id_is_echoed_as_it_came(place: served_sql.Place, key: str) -> None:
     async with place.client() as client:
         await client.send(request("[1]", key))
         assert await client.frame() == f'{{"jsonrpc":"2.0","result":1,"id":{key}}}'
@@ -137,7 +136,7 @@ async def test_an_id_is_echoed_as_it_came(place: calling.Place, key: str) -> Non
         assert (await client.frame()).endswith(f',"id":{key}}}')
 
 
-async def test_batches(place: calling.Place) -> None:
+async def test_batches(place: served_sql.Place) -> None:
     async with place.client() as client:
         found = await answer(client, "[]")
         assert (found["error"]["code"], found["id"]) == (-32600, None)
@@ -157,7 +156,7 @@ async def test_batches(place: calling.Place) -> None:
         assert sum("result" in one for one in found) == 60
 
 
-async def test_calls_in_flight(place: calling.Place) -> None:
+async def test_calls_in_flight(place: served_sql.Place) -> None:
     async with place.client() as client:
         for n in range(32):
             await client.send(request("[0.3]", str(n), "sleeps"))
@@ -165,13 +164,13 @@ async def test_calls_in_flight(place: calling.Place) -> None:
         first = json.loads(await client.frame())
         assert (first["id"], first["error"]["code"], first["error"]["data"]) == ("over", -32006, {"limit": 32})
         async with place.client() as other:  # it is a limit of each connection
-            await asyncio.wait_for(other.call("add", 1, 2), serving.PATIENCE)
+            await asyncio.wait_for(other.call("add", 1, 2), ws_client.PATIENCE)
         answered = {json.loads(await client.frame())["id"] for _ in range(32)}
         assert answered == set(range(32))
         assert await client.call("add", 1, 2) == 3
 
 
-async def test_answers_come_in_the_order_in_which_they_are_ready(place: calling.Place) -> None:
+async def test_answers_come_in_the_order_in_which_they_are_ready(place: served_sql.Place) -> None:
     async with place.client() as client:
         await client.send(request("[0.3]", '"slow"', "sleeps"))
         await client.send(request("[1]", '"quick"'))
@@ -196,7 +195,7 @@ async def test_answers_come_in_the_order_in_which_they_are_ready(place: calling.
         ("[" + "9" * 4000 + ",1]", ["/0"]),
     ],
 )
-async def test_params_that_do_not_fit(place: calling.Place, params: str, paths: list[str]) -> None:
+async def test_params_that_do_not_fit(place: served_sql.Place, params: str, paths: list[str]) -> None:
     async with place.client() as client:
         found = await answer(client, request(params, method="add"))
         assert found["error"]["code"] == -32602
@@ -204,17 +203,17 @@ async def test_params_that_do_not_fit(place: calling.Place, params: str, paths: 
         assert len(json.dumps(found)) < 1000
 
 
-async def test_one_spelling_or_another(place: calling.Place) -> None:
+async def test_one_spelling_or_another(place: served_sql.Place) -> None:
     async with place.client() as client:
         assert (await answer(client, request("[1.0,2e0]", method="add")))["result"] == 3
         assert (await answer(client, request('{"\\u0061":1,"b":2}', method="\\u0061dd")))["result"] == 3
         assert (await answer(client, request("[1,null]", method="add")))["result"] is None
 
 
-async def test_nesting(place: calling.Place) -> None:
+async def test_nesting(place: served_sql.Place) -> None:
     async with place.client() as client:
         deep = "[" * 200 + "]" * 200
-        assert await calling.exact(client, "echo", f'{{"a":{deep}}}') == deep
+        assert await served_sql.exact(client, "echo", f'{{"a":{deep}}}') == deep
         for depth in (257, 1_000, 5_000, 20_000, 100_000):
             for sent in ("[" * depth + "]" * depth, '{"a":' * (depth // 4) + "[" * depth, request("[" * depth)):
                 found = await answer(client, sent)
@@ -223,7 +222,7 @@ async def test_nesting(place: calling.Place) -> None:
             assert await client.call("add", 1, 2) == 3
 
 
-async def test_a_message_over_the_limit_closes(place: calling.Place) -> None:
+async def test_a_message_over_the_limit_closes(place: served_sql.Place) -> None:
     async with place.client() as client:
         size = 300 * 1024
         most = request('["' + "a" * (size - len(request('[""]'))) + '"]')

@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 
 from pgrpc.demo import embedded, held_signals, process
-from tests import conftest
+from tests.support import databases
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOBODY = 65534
@@ -48,9 +48,9 @@ else:
 """
 
 
-@pytest.fixture(params=[conftest.EMBEDDED, *conftest.DEBIAN])
+@pytest.fixture(params=[databases.EMBEDDED, *databases.DEBIAN])
 def binaries(request: pytest.FixtureRequest) -> Path:
-    return conftest.DEBIAN.get(request.param) or embedded.binaries()
+    return databases.DEBIAN.get(request.param) or embedded.binaries()
 
 
 @pytest.fixture

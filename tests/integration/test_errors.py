@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from pgrpc.demo import embedded
-from tests import conftest, serving
-from tests.integration import calling
+from tests.support import databases, pgrpc_server, served_sql
 
 SQL = r"""
 create type mood as enum ('sad', 'happy');
@@ -83,12 +82,12 @@ channels:
 
 
 @pytest.fixture(scope="module")
-def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
-    with calling.database(postgres, SQL, roles="web") as made:
+def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[served_sql.Place]:
+    with served_sql.database(postgres, SQL, roles="web") as made:
         login = postgres.dsn(made.dsn.rpartition("/")[2], "web", "web-secret")
         made.execute("grant insert, select on people to web")
-        with serving.serving(tmp_path_factory.mktemp("errors"), login, REST) as server:
-            yield calling.Place(server, conftest.Database(made.dsn, postgres))
+        with pgrpc_server.serving(tmp_path_factory.mktemp("errors"), login, REST) as server:
+            yield served_sql.Place(server, databases.Database(made.dsn, postgres))
             assert "secret" not in server.log.replace("test-secret", "")
 
 
@@ -107,9 +106,9 @@ def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -
         (["AB123", "own\nlines é %s", "a detail", "a hint"], {"detail": "a detail", "hint": "a hint"}),
     ],
 )
-async def test_what_a_function_raises_is_told(place: calling.Place, params: list[str], data: dict[str, str]) -> None:
+async def test_what_a_function_raises_is_told(place: served_sql.Place, params: list[str], data: dict[str, str]) -> None:
     async with place.client() as client:
-        error = await calling.refused(client, "raises", params)
+        error = await served_sql.refused(client, "raises", params)
         assert error.message == params[1]
         assert error.data == {"sqlstate": params[0], "message": params[1]} | data
         assert error.code == (-32003 if params[0] == "42501" else -32000)
@@ -139,7 +138,7 @@ async def test_what_a_function_raises_is_told(place: calling.Place, params: list
     ],
 )
 async def test_what_postgresql_refuses(
-    place: calling.Place, method: str, params: list[Any], code: int, data: dict[str, Any]
+    place: served_sql.Place, method: str, params: list[Any], code: int, data: dict[str, Any]
 ) -> None:
     async with place.client() as client:
         reply = await client.request(method, params)
@@ -165,14 +164,14 @@ async def test_what_postgresql_refuses(
         (["sad", None, 3], "/2"),
     ],
 )
-async def test_an_argument_that_is_no_such_value(place: calling.Place, params: Any, path: str) -> None:
+async def test_an_argument_that_is_no_such_value(place: served_sql.Place, params: Any, path: str) -> None:
     async with place.client() as client:
-        error = await calling.refused(client, "takes", params)
-        assert calling.paths(error) == [path]
+        error = await served_sql.refused(client, "takes", params)
+        assert served_sql.paths(error) == [path]
         assert "LINE" not in str(error.data)
 
 
-async def test_every_argument_that_only_postgresql_can_refuse_is_named(place: calling.Place) -> None:
+async def test_every_argument_that_only_postgresql_can_refuse_is_named(place: served_sql.Place) -> None:
     async with place.client() as client:
         text = '{"jsonrpc":"2.0","id":"x","method":"takes","params":{"f":1e400,"m":"sad","e":3,"n":1e200000}}'
         await client.send(text)
@@ -184,20 +183,20 @@ async def test_every_argument_that_only_postgresql_can_refuse_is_named(place: ca
         ]
 
 
-async def test_warnings_and_notices_go_nowhere(place: calling.Place) -> None:
+async def test_warnings_and_notices_go_nowhere(place: served_sql.Place) -> None:
     async with place.client() as client:
         assert await client.call("warns") == 1
         assert client.raw.empty()
 
 
-async def test_a_function_s_own_timeout_may_be_longer(place: calling.Place) -> None:
+async def test_a_function_s_own_timeout_may_be_longer(place: served_sql.Place) -> None:
     async with place.client() as client:
         assert await client.call("patient", 0.6) is None
 
 
-async def test_a_call_whose_connection_ends_is_answered(place: calling.Place) -> None:
+async def test_a_call_whose_connection_ends_is_answered(place: served_sql.Place) -> None:
     async with place.client() as client:
-        error = await calling.refused(client, "ends_itself")
+        error = await served_sql.refused(client, "ends_itself")
         assert error.code == -32001
         for _ in range(50):
             reply = await client.request("divide", [6, 3])
@@ -214,11 +213,11 @@ NO_METHODS = [
 ]
 
 
-async def test_what_is_not_listed_does_not_exist(place: calling.Place) -> None:
+async def test_what_is_not_listed_does_not_exist(place: served_sql.Place) -> None:
     async with place.client() as client:
         words = set()
         for method in NO_METHODS:
-            error = await calling.refused(client, method)
+            error = await served_sql.refused(client, method)
             assert (error.code, error.data) == (-32601, None)
             words.add(error.message)
         assert words == {"Method not found"}

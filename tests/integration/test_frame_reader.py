@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests import certificates
-from tests.integration.bare import CLOSE, MAX_MESSAGE, PATIENCE, PING, PONG, Handler, Peer, masked, serving, until
+from tests.support import certificates
+from tests.support.tornado_server import MAX_MESSAGE, Handler, serving, until
+from tests.support.ws_client import PATIENCE
+from tests.support.ws_raw import CLOSE, PING, PONG, StreamPeer, masked
 
 
 async def heard(handler: Handler, count: int) -> list[str | bytes]:
     return [await asyncio.wait_for(handler.heard.get(), PATIENCE) for _ in range(count)]
 
 
-async def ended(peer: Peer, code: int) -> None:
+async def ended(peer: StreamPeer, code: int) -> None:
     """A close frame comes, after pongs at most, and nothing after it."""
     opcode, payload = await peer.frame()
     if opcode == PONG:
@@ -37,7 +39,7 @@ class TestMessages:
         sizes = (0, 1, 125, 126, 65_535, 65_536, 65_537, 200_000, MAX_MESSAGE)
         messages = [bytes((65 + place,)) * size for place, size in enumerate(sizes)]
         stream = b"".join(masked(0x81, message) for message in messages)
-        stream += masked(0x01, b"frag") + masked(0x80 | PING, b"p") + masked(0x00, b"men") + masked(0x80, b"ted")
+        stream += masked(0x01, b"frag") + masked(PING, b"p") + masked(0x00, b"men") + masked(0x80, b"ted")
         tls = certificates.make(tmp_path) if secure else None
         async with serving(tls=tls) as server, server.connected() as (handler, peer):
             peer.writer.write(stream)

@@ -9,9 +9,8 @@ import pytest
 
 from pgrpc.core.wire import errors
 from pgrpc.demo import embedded
-from tests import conftest
-from tests.integration import acting
-from tests.integration.acting import ADMIN, ANON, LOGIN, USER, somebody
+from tests.support import databases, role_calls
+from tests.support.role_calls import ADMIN, ANON, LOGIN, USER, somebody
 
 LEAVING = {
     "claims of the session": "perform set_config('request.jwt.claims', '{\"sub\": \"evil\"}', false)",
@@ -102,31 +101,31 @@ BOSS = somebody(ADMIN, "boss")
 
 
 @pytest.fixture(scope="module")
-def made(postgres: embedded.Server) -> Iterator[conftest.Database]:
-    with acting.prepared(postgres, SQL) as database:
+def made(postgres: embedded.Server) -> Iterator[databases.Database]:
+    with role_calls.prepared(postgres, SQL) as database:
         database.execute(f"grant temporary on database {database.dsn.rpartition('/')[2]} to public")
         yield database
 
 
 @pytest.fixture
-def given(made: conftest.Database) -> Any:
-    return acting.configured(acting.login_dsn(made), FUNCTIONS)
+def given(made: databases.Database) -> Any:
+    return role_calls.configured(role_calls.login_dsn(made), FUNCTIONS)
 
 
-async def cancelled(calls: acting.Acting, made: conftest.Database, method: str, *params: Any) -> None:
+async def cancelled(calls: role_calls.Acting, made: databases.Database, method: str, *params: Any) -> None:
     """Begin a call as ANN, and cancel it once it hangs in the database."""
     job, done = calls.begin(ANN, method, *params)
     asleep = "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
-    async with asyncio.timeout(acting.PATIENCE):
+    async with asyncio.timeout(role_calls.PATIENCE):
         while not done.done() and not made.execute(asleep):  # noqa: ASYNC110, PostgreSQL tells nobody
             await asyncio.sleep(0.01)
     calls.made.cancel(job)
-    assert isinstance(await asyncio.wait_for(done, acting.PATIENCE), errors.RpcError)
+    assert isinstance(await asyncio.wait_for(done, role_calls.PATIENCE), errors.RpcError)
 
 
 @pytest.mark.parametrize("how", ["return", "fail", "time out", "cancel"])
-async def test_what_a_call_leaves(made: conftest.Database, given: Any, how: str) -> None:
-    async with acting.acting(given) as calls:
+async def test_what_a_call_leaves(made: databases.Database, given: Any, how: str) -> None:
+    async with role_calls.acting(given) as calls:
         before = [await calls.run(who, "state") for who in (NOBODY, BOSS)]
         backend = await calls.run(NOBODY, "backend")
         for number, what in enumerate(LEAVING):
@@ -141,8 +140,8 @@ async def test_what_a_call_leaves(made: conftest.Database, given: Any, how: str)
 
 
 @pytest.mark.parametrize("how", [0, 1, 2])
-async def test_what_a_procedure_leaves(made: conftest.Database, given: Any, how: int) -> None:
-    async with acting.acting(given) as calls:
+async def test_what_a_procedure_leaves(made: databases.Database, given: Any, how: int) -> None:
+    async with role_calls.acting(given) as calls:
         before = [await calls.run(who, "state") for who in (NOBODY, BOSS)]
         if how == 2:
             await cancelled(calls, made, "commits", how)
@@ -153,7 +152,7 @@ async def test_what_a_procedure_leaves(made: conftest.Database, given: Any, how:
 
 async def test_a_function_can_become_the_login_role_for_the_rest_of_its_call(given: Any) -> None:
     """As with PostgREST: so the login role must be one that may do nothing."""
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         for what, expected in (("the login role", LOGIN), ("no role", LOGIN), ("another role", ADMIN)):
             assert await calls.run(ANN, f"leave_{[*LEAVING].index(what)}", "return") == expected
         with pytest.raises(errors.Forbidden):
@@ -163,7 +162,7 @@ async def test_a_function_can_become_the_login_role_for_the_rest_of_its_call(giv
 async def test_many_at_a_time(given: Any) -> None:
     randomness = random.Random(7)
     people = [somebody(randomness.choice((ANON, USER, ADMIN)), f"s{n}") for n in range(300)]
-    async with acting.acting(given, pool_size=2) as calls:
+    async with role_calls.acting(given, pool_size=2) as calls:
 
         async def ask(number: int) -> None:
             who = people[number]
@@ -179,7 +178,7 @@ async def test_many_at_a_time(given: Any) -> None:
                     job, done = calls.begin(who, "me", 60)
                     await asyncio.sleep(0)
                     calls.made.cancel(job)
-                    assert isinstance(await asyncio.wait_for(done, acting.PATIENCE), errors.Cancelled)
+                    assert isinstance(await asyncio.wait_for(done, role_calls.PATIENCE), errors.Cancelled)
                 case 3:
                     assert await calls.run(who, "me") == [who.role, sub]
                 case _:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pgrpc.demo import embedded
-from tests import serving
-from tests.integration import calling
+from tests.support import pgrpc_server, served_sql, ws_client
 
 SETTINGS = {
     "request.jwt.claims": '{"sub": "admin"}',
@@ -118,22 +117,22 @@ METHODS = (
     "state", "path", "backend", "echo", "set_volatile", "set_stable", "set_and_fail", "sleeps", "quick",
     "locks_and_sleeps", "commits_and_sleeps",
 )  # fmt: skip
-REST = "database: {dsn: '${TEST_DSN}', pool_size: 1, statement_timeout: 9s}\n" + calling.listed(
+REST = "database: {dsn: '${TEST_DSN}', pool_size: 1, statement_timeout: 9s}\n" + served_sql.listed(
     *METHODS, *(f"leave_{n}" for n in range(len(LEFT_BEHIND)))
 )
 
 
 @pytest.fixture(scope="module")
-def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
-    with calling.database(postgres, SQL, roles="other") as made:
+def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[served_sql.Place]:
+    with served_sql.database(postgres, SQL, roles="other") as made:
         made.execute("grant all on written, ids to public")
-        with serving.serving(tmp_path_factory.mktemp("isolation"), made.dsn, REST) as server:
-            yield calling.Place(server, made)
+        with pgrpc_server.serving(tmp_path_factory.mktemp("isolation"), made.dsn, REST) as server:
+            yield served_sql.Place(server, made)
 
 
 @pytest.mark.parametrize("how", ["set_volatile", "set_stable", "set_and_fail"])
 @pytest.mark.parametrize("name", SETTINGS)
-async def test_settings(place: calling.Place, how: str, name: str) -> None:
+async def test_settings(place: served_sql.Place, how: str, name: str) -> None:
     async with place.client() as client:
         before = await client.call("state")
         path = await client.call("path")
@@ -147,7 +146,7 @@ async def test_settings(place: calling.Place, how: str, name: str) -> None:
 
 @pytest.mark.parametrize("fail", [False, True])
 @pytest.mark.parametrize("what", LEFT_BEHIND)
-async def test_what_lasts_as_long_as_a_session(place: calling.Place, what: str, fail: bool) -> None:
+async def test_what_lasts_as_long_as_a_session(place: served_sql.Place, what: str, fail: bool) -> None:
     method = f"leave_{[*LEFT_BEHIND].index(what)}"
     async with place.client() as client:
         before = await client.call("state")
@@ -164,7 +163,7 @@ async def test_what_lasts_as_long_as_a_session(place: calling.Place, what: str, 
 
 
 @pytest.mark.parametrize("method", ["locks_and_sleeps", "commits_and_sleeps"])
-async def test_a_cancelled_call_leaves_nothing(place: calling.Place, method: str) -> None:
+async def test_a_cancelled_call_leaves_nothing(place: served_sql.Place, method: str) -> None:
     async with place.client() as client:
         before = await client.call("state")
         await begin(client, method, [], 1)
@@ -174,15 +173,15 @@ async def test_a_cancelled_call_leaves_nothing(place: calling.Place, method: str
         assert await client.call("state") == before
 
 
-async def begin(client: serving.Client, method: str, params: list[object], key: object) -> None:
+async def begin(client: ws_client.Client, method: str, params: list[object], key: object) -> None:
     await client.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": f"c{key}"}))
 
 
-async def cancel(client: serving.Client, key: object) -> None:
+async def cancel(client: ws_client.Client, key: object) -> None:
     await client.send(json.dumps({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": f"c{key}"}}))
 
 
-async def sleeping(place: calling.Place, number: int) -> None:
+async def sleeping(place: served_sql.Place, number: int) -> None:
     """Wait until so many calls are asleep in the database."""
     found = [(-1,)]
     for _ in range(250):
@@ -196,7 +195,7 @@ async def sleeping(place: calling.Place, number: int) -> None:
     raise AssertionError(f"{found[0][0]} are asleep, not {number}")
 
 
-async def test_cancel(place: calling.Place) -> None:
+async def test_cancel(place: served_sql.Place) -> None:
     async with place.client() as client:
         backend = await client.call("backend")
         await begin(client, "sleeps", [30], 1)
@@ -220,7 +219,7 @@ async def test_cancel(place: calling.Place) -> None:
         assert client.raw.empty()
 
 
-async def test_every_call_of_the_id_is_cancelled(place: calling.Place) -> None:
+async def test_every_call_of_the_id_is_cancelled(place: served_sql.Place) -> None:
     async with place.client() as client:
         for _ in range(3):
             await begin(client, "sleeps", [30], "same")
@@ -233,7 +232,7 @@ async def test_every_call_of_the_id_is_cancelled(place: calling.Place) -> None:
 
 
 @pytest.mark.parametrize("method", ["sleeps", "quick"])
-async def test_a_cancel_hits_no_other_call(place: calling.Place, method: str) -> None:
+async def test_a_cancel_hits_no_other_call(place: served_sql.Place, method: str) -> None:
     """Whatever the race between the cancel and the call's end comes to, the next call is unharmed, and soon."""
     async with place.client() as client:
         for n in range(100):
@@ -248,7 +247,7 @@ async def test_a_cancel_hits_no_other_call(place: calling.Place, method: str) ->
                 assert answer.get("result") == n or answer["error"]["code"] == -32800
 
 
-async def test_closing_the_socket_cancels_its_calls(place: calling.Place) -> None:
+async def test_closing_the_socket_cancels_its_calls(place: served_sql.Place) -> None:
     async with place.client() as client:
         await begin(client, "sleeps", [30], 1)
         await sleeping(place, 1)
@@ -257,7 +256,7 @@ async def test_closing_the_socket_cancels_its_calls(place: calling.Place) -> Non
         assert await client.call("quick", 1) == 1
 
 
-async def test_a_lost_client_s_calls_are_cancelled(place: calling.Place) -> None:
+async def test_a_lost_client_s_calls_are_cancelled(place: served_sql.Place) -> None:
     async with place.client() as client:
         await begin(client, "sleeps", [30], 1)
         await begin(client, "sleeps", [30], 2)

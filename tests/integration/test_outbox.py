@@ -15,8 +15,10 @@ from tornado.iostream import SSLIOStream, StreamClosedError
 from pgrpc.core.channels import hub, rules
 from pgrpc.core.wire import ws_frames
 from pgrpc.web.sockets import frame_reader
-from tests import certificates
-from tests.integration.bare import CLOSE, LIMIT, PATIENCE, PING, PONG, TEXT, Handler, masked, serving, until
+from tests.support import certificates
+from tests.support.tornado_server import LIMIT, Handler, serving, until
+from tests.support.ws_client import PATIENCE
+from tests.support.ws_raw import CLOSE, PING, PONG, TEXT, masked
 
 
 def run(

@@ -19,8 +19,8 @@ from pgrpc.core.functions import allowlist, catalog
 from pgrpc.core.identity import identity
 from pgrpc.core.wire import errors
 from pgrpc.postgres import backoff, connect, database, fair_queue, health, introspect, jobs, pool_filler, prepared
-from tests.conftest import Database
-from tests.proxy import Proxy
+from tests.support.databases import Database
+from tests.support.tcp_proxy import Proxy
 
 PATIENCE = 30.0
 

@@ -8,9 +8,8 @@ import pytest
 from pgrpc.check import resolve
 from pgrpc.core.wire import errors
 from pgrpc.demo import embedded
-from tests import conftest
-from tests.integration import acting
-from tests.integration.acting import ADMIN, ANON, USER, somebody
+from tests.support import databases, role_calls
+from tests.support.role_calls import ADMIN, ANON, USER, somebody
 
 SQL = (
     f"""
@@ -60,19 +59,21 @@ ANN, BANNED, ODD = somebody(USER, "ann"), somebody(USER, "banned"), somebody(USE
 
 
 @pytest.fixture(scope="module")
-def made(embedded_postgres: embedded.Server) -> Iterator[conftest.Database]:
-    with acting.prepared(embedded_postgres, SQL) as database:
+def made(embedded_postgres: embedded.Server) -> Iterator[databases.Database]:
+    with role_calls.prepared(embedded_postgres, SQL) as database:
         yield database
 
 
-def counts(made: conftest.Database) -> list[int]:
+def counts(made: databases.Database) -> list[int]:
     found = made.execute("select app.counts()")[0][0]
     assert isinstance(found, list)
     return found
 
 
-async def test_before_each_call_once(made: conftest.Database) -> None:
-    async with acting.acting(acting.configured(acting.login_dsn(made), FUNCTIONS, pre_request="app.check")) as calls:
+async def test_before_each_call_once(made: databases.Database) -> None:
+    async with role_calls.acting(
+        role_calls.configured(role_calls.login_dsn(made), FUNCTIONS, pre_request="app.check")
+    ) as calls:
         await calls.run(ANN, "run")
         for turn in range(1, 6):
             checks, runs = counts(made)
@@ -81,8 +82,10 @@ async def test_before_each_call_once(made: conftest.Database) -> None:
             assert counts(made) == [checks + 2, runs + 1]
 
 
-async def test_what_it_raises_refuses_the_call(made: conftest.Database) -> None:
-    async with acting.acting(acting.configured(acting.login_dsn(made), FUNCTIONS, pre_request="app.check")) as calls:
+async def test_what_it_raises_refuses_the_call(made: databases.Database) -> None:
+    async with role_calls.acting(
+        role_calls.configured(role_calls.login_dsn(made), FUNCTIONS, pre_request="app.check")
+    ) as calls:
         await calls.run(ANN, "run")
         runs = counts(made)[1]
         for method in ("run", "kept", "kept", "kept", "work"):
@@ -97,23 +100,27 @@ async def test_what_it_raises_refuses_the_call(made: conftest.Database) -> None:
         assert await calls.run(ANN, "kept") == USER
 
 
-async def test_a_procedure_has_it_in_a_transaction_of_its_own(made: conftest.Database) -> None:
-    async with acting.acting(acting.configured(acting.login_dsn(made), FUNCTIONS, pre_request="app.check")) as calls:
+async def test_a_procedure_has_it_in_a_transaction_of_its_own(made: databases.Database) -> None:
+    async with role_calls.acting(
+        role_calls.configured(role_calls.login_dsn(made), FUNCTIONS, pre_request="app.check")
+    ) as calls:
         assert await calls.run(ANN, "work") == {"checked": "", "kept": "ann"}
 
 
-async def test_its_time_is_bounded(made: conftest.Database) -> None:
-    given = acting.configured(
-        acting.login_dsn(made), {"run": FUNCTIONS["run"] | {"timeout": 0.2}}, pre_request="app.check"
+async def test_its_time_is_bounded(made: databases.Database) -> None:
+    given = role_calls.configured(
+        role_calls.login_dsn(made), {"run": FUNCTIONS["run"] | {"timeout": 0.2}}, pre_request="app.check"
     )
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         with pytest.raises(errors.Timeout):
             await calls.run(somebody(USER, "slow"), "run")
 
 
-async def test_any_name(made: conftest.Database) -> None:
+async def test_any_name(made: databases.Database) -> None:
     name = r'''"od%d\"."chec%%k"""'''
-    async with acting.acting(acting.configured(acting.login_dsn(made), FUNCTIONS, pre_request=name)) as calls:
+    async with role_calls.acting(
+        role_calls.configured(role_calls.login_dsn(made), FUNCTIONS, pre_request=name)
+    ) as calls:
         for method in ("run", "kept", "kept", "kept"):
             await calls.run(ANN, method, 1)
 
@@ -132,9 +139,9 @@ async def test_any_name(made: conftest.Database) -> None:
         ("a b c", "is not a function name"),
     ],
 )
-async def test_what_it_cannot_be(made: conftest.Database, name: str, words: str) -> None:
+async def test_what_it_cannot_be(made: databases.Database, name: str, words: str) -> None:
     with pytest.raises(resolve.ConfigMismatch) as caught:
-        async with acting.acting(acting.configured(acting.login_dsn(made), FUNCTIONS, pre_request=name)):
+        async with role_calls.acting(role_calls.configured(role_calls.login_dsn(made), FUNCTIONS, pre_request=name)):
             pass
     ((place, told),) = caught.value.faults
     assert place == ("auth", "pre_request")

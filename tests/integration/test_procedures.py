@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pgrpc.demo import embedded
-from tests.integration import calling
+from tests.support import served_sql
 
 SQL = r"""
 create type pair as (a int8, b text);
@@ -67,17 +67,17 @@ functions:
 
 
 @pytest.fixture(scope="module")
-def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
-    with calling.place(postgres, tmp_path_factory.mktemp("procedures"), SQL, REST) as made:
+def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[served_sql.Place]:
+    with served_sql.place(postgres, tmp_path_factory.mktemp("procedures"), SQL, REST) as made:
         yield made
 
 
 @pytest.fixture(autouse=True)
-def _empty(place: calling.Place) -> None:
+def _empty(place: served_sql.Place) -> None:
     place.database.execute("truncate log")
 
 
-def log(place: calling.Place) -> list[str]:
+def log(place: served_sql.Place) -> list[str]:
     return [line for (line,) in place.database.execute("select line from log order by id")]
 
 
@@ -115,7 +115,7 @@ def log(place: calling.Place) -> list[str]:
         ("unsafe", ["\\'; drop table log; --"], "\\'; drop table log; --"),
     ],
 )
-async def test_call(place: calling.Place, method: str, params: Any, result: Any) -> None:
+async def test_call(place: served_sql.Place, method: str, params: Any, result: Any) -> None:
     async with place.client() as client:
         reply = await client.request(method, params)
         if "p" in (result if isinstance(result, dict) else ()) and reply.get("result", {}).get("p") == {
@@ -127,7 +127,7 @@ async def test_call(place: calling.Place, method: str, params: Any, result: Any)
         assert (await client.request("back", [1, 1]))["result"] == 2
 
 
-async def test_it_takes_effect(place: calling.Place) -> None:
+async def test_it_takes_effect(place: served_sql.Place) -> None:
     async with place.client() as client:
         await client.call("plain", 1)
         await client.call("plain", 2, "'); drop table log; --")
@@ -135,29 +135,29 @@ async def test_it_takes_effect(place: calling.Place) -> None:
     assert log(place) == ["1b", "2'); drop table log; --", "without"]
 
 
-async def test_it_may_commit(place: calling.Place) -> None:
+async def test_it_may_commit(place: served_sql.Place) -> None:
     async with place.client() as client:
         assert await client.call("commits", "a") is None
         assert log(place) == ["a", "a last"]
-        error = await calling.refused(client, "commits", ["b", True])
+        error = await served_sql.refused(client, "commits", ["b", True])
         assert (error.code, error.message) == (-32000, "no")
         assert error.data == {"sqlstate": "P1234", "message": "no", "detail": "because"}
         assert log(place) == ["a", "a last", "b"]
-        error = await calling.refused(client, "commits", ["b"])
+        error = await served_sql.refused(client, "commits", ["b"])
         assert (error.code, error.data["sqlstate"]) == (-32000, "23505")
         assert error.data["constraint"] == "log_line_key"
 
 
-async def test_settings_are_those_of_every_call(place: calling.Place) -> None:
+async def test_settings_are_those_of_every_call(place: served_sql.Place) -> None:
     async with place.client() as client:
         first = await client.call("settings")
         assert first == {"role_name": "postgres", "timeout": "7s", "path": '"$user", public'}
         assert await client.call("settings") == first
 
 
-async def test_timeout(place: calling.Place) -> None:
+async def test_timeout(place: served_sql.Place) -> None:
     async with place.client() as client:
-        error = await calling.refused(client, "sleeps")
+        error = await served_sql.refused(client, "sleeps")
         assert (error.code, error.data["timeout"]) == (-32002, 0.3)
         assert await client.call("back", 1, 2) == 3
 
@@ -166,12 +166,12 @@ async def test_timeout(place: calling.Place) -> None:
     ("method", "params", "path"),
     [("plain", ["x"], "/0"), ("domains", ["abcd"], "/0"), ("back", {"a": 1}, "/b"), ("without", [1], "/0")],
 )
-async def test_what_does_not_fit(place: calling.Place, method: str, params: Any, path: str) -> None:
+async def test_what_does_not_fit(place: served_sql.Place, method: str, params: Any, path: str) -> None:
     async with place.client() as client:
-        assert calling.paths(await calling.refused(client, method, params)) == [path]
+        assert served_sql.paths(await served_sql.refused(client, method, params)) == [path]
 
 
-async def test_an_error_inside_is_not_one_of_the_arguments(place: calling.Place) -> None:
+async def test_an_error_inside_is_not_one_of_the_arguments(place: served_sql.Place) -> None:
     async with place.client() as client:
-        error = await calling.refused(client, "misuse")
+        error = await served_sql.refused(client, "misuse")
         assert (error.code, error.data["sqlstate"]) == (-32000, "22P02")

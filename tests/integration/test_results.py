@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from pgrpc.demo import embedded
-from tests import serving
-from tests.integration import calling
+from tests.support import served_sql, ws_client
 
 SQL = r"""
 create type pair as (a int, b text);
@@ -168,48 +167,48 @@ OTHERS = (
 )  # fmt: skip
 REST = (
     "limits: {send_buffer: 1MiB, result_size: 21MiB, message_size: 1MiB}\n"
-    + calling.listed(*PLAIN, *OTHERS, "large")
+    + served_sql.listed(*PLAIN, *OTHERS, "large")
     + "".join(f"  {name}: {{numbers: string}}\n" for name in [*EXACT, "exact_out"])
     + "".join(f"  exact_{name}: {{function: {name}, numbers: string}}\n" for name in ("counted", "counted_pair"))
 )
 
 
 @pytest.fixture(scope="module")
-def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
-    with calling.place(postgres, tmp_path_factory.mktemp("results"), SQL, REST) as made:
+def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[served_sql.Place]:
+    with served_sql.place(postgres, tmp_path_factory.mktemp("results"), SQL, REST) as made:
         yield made
 
 
 @pytest.mark.parametrize(("method", "result"), [*PLAIN.items(), *EXACT.items()])
-async def test_shape(place: calling.Place, method: str, result: Any) -> None:
+async def test_shape(place: served_sql.Place, method: str, result: Any) -> None:
     async with place.client() as client:
         assert await client.call(method) == result
 
 
-async def test_numbers_are_strings_in_both_directions(place: calling.Place) -> None:
+async def test_numbers_are_strings_in_both_directions(place: served_sql.Place) -> None:
     async with place.client() as client:
         assert await client.call("exact_out", "9007199254740993") == {"a": "9007199254740993", "b": "1.10", "c": 2}
         assert await client.call("exact_out", None) == {"a": None, "b": "1.10", "c": 2}
 
 
-async def test_a_strict_function_that_is_not_called_gives_null(place: calling.Place) -> None:
+async def test_a_strict_function_that_is_not_called_gives_null(place: served_sql.Place) -> None:
     async with place.client() as client:
         assert await client.call("out_strict", None) is None
 
 
 @pytest.mark.parametrize("method", ["counted", "counted_pair", "exact_counted", "exact_counted_pair"])
-async def test_a_function_runs_once(place: calling.Place, method: str) -> None:
+async def test_a_function_runs_once(place: served_sql.Place, method: str) -> None:
     place.database.execute("truncate calls")
     async with place.client() as client:
         await client.call(method)
     assert place.database.execute("select count(*) from calls") == [(1,)]
 
 
-async def test_json_is_spliced_in_as_it_is(place: calling.Place) -> None:
+async def test_json_is_spliced_in_as_it_is(place: served_sql.Place) -> None:
     async with place.client() as client:
-        assert await calling.exact(client, "formatted", "[]") == '{\n  "a" : [ 1 ,\t2 ]\n}'
-        assert await calling.exact(client, "twice", "[]") == '{"a":1,"a":2}'
-        parts = await calling.exact(client, "set_of_json", "[]")
+        assert await served_sql.exact(client, "formatted", "[]") == '{\n  "a" : [ 1 ,\t2 ]\n}'
+        assert await served_sql.exact(client, "twice", "[]") == '{"a":1,"a":2}'
+        parts = await served_sql.exact(client, "set_of_json", "[]")
         assert parts.replace(" ", "").replace("\n", "") == '[1.10,null,null,{"a":1e400}]'
 
 
@@ -217,14 +216,14 @@ async def test_json_is_spliced_in_as_it_is(place: calling.Place) -> None:
     "text",
     ["\u2028\u2029", "😀🏳️‍🌈", "</script><script>alert(1)</script>", "\x01\x1f\x7f\x85", '\\"', "\r\n", "\ufeff\ufffe"],
 )
-async def test_any_text(place: calling.Place, text: str) -> None:
+async def test_any_text(place: served_sql.Place, text: str) -> None:
     async with place.client() as client:
         assert await client.call("some_text", text) == text
         assert await client.call("some_json", text) == text
         assert await client.call("some_json", {text: [text]}) == {text: [text]}
 
 
-async def test_a_result_that_is_much_larger_than_the_send_buffer(place: calling.Place) -> None:
+async def test_a_result_that_is_much_larger_than_the_send_buffer(place: served_sql.Place) -> None:
     size = 20 * 1024 * 1024
     async with place.client() as client:
         large = await client.call("large", size)
@@ -236,9 +235,9 @@ async def test_a_result_that_is_much_larger_than_the_send_buffer(place: calling.
         assert await client.call("scalar") == 1
 
 
-async def test_a_result_over_the_limit_is_refused(place: calling.Place) -> None:
+async def test_a_result_over_the_limit_is_refused(place: served_sql.Place) -> None:
     async with place.client() as client:
-        with pytest.raises(serving.RpcError) as refused:
+        with pytest.raises(ws_client.RpcError) as refused:
             await client.call("large", 22 * 1024 * 1024)
         assert refused.value.code == -32000
         limit = 21 * 1024 * 1024
@@ -246,5 +245,5 @@ async def test_a_result_over_the_limit_is_refused(place: calling.Place) -> None:
         assert json.dumps(refused.value.data)
         # The limit itself: the text and its two quotes.
         assert len(await client.call("large", limit - 16)) == limit - 16
-        assert (await calling.refused(client, "large", [limit])).code == -32000
+        assert (await served_sql.refused(client, "large", [limit])).code == -32000
         assert await client.call("scalar") == 1

@@ -13,11 +13,9 @@ from pgrpc.core.identity import identity
 from pgrpc.core.wire import errors
 from pgrpc.demo import embedded
 from pgrpc.postgres import prologue
-from tests import conftest, pooler
-from tests.integration import acting
-from tests.integration.acting import ADMIN, ANON, LOGIN, USER, somebody
-from tests.proxy import Proxy
-from tests.unit import building
+from tests.support import databases, pgbouncer, role_calls, samples
+from tests.support.role_calls import ADMIN, ANON, LOGIN, USER, somebody
+from tests.support.tcp_proxy import Proxy
 
 SQL = f"""
 create schema app;
@@ -89,18 +87,18 @@ ANN, BOB, BOSS, NOBODY = somebody(USER, "ann"), somebody(USER, "bob"), somebody(
 
 
 @pytest.fixture(scope="module")
-def made(postgres: embedded.Server) -> Iterator[conftest.Database]:
-    with acting.prepared(postgres, SQL) as database:
+def made(postgres: embedded.Server) -> Iterator[databases.Database]:
+    with role_calls.prepared(postgres, SQL) as database:
         yield database
 
 
 @pytest.fixture
-def given(made: conftest.Database) -> Any:
-    return acting.configured(acting.login_dsn(made), FUNCTIONS)
+def given(made: databases.Database) -> Any:
+    return role_calls.configured(role_calls.login_dsn(made), FUNCTIONS)
 
 
 async def test_as_whom(given: Any) -> None:
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         assert calls.fit.token_roles == {ANON, USER, ADMIN}
         assert await calls.run(ANN, "who") == [USER, LOGIN, "ann"]
         assert await calls.run(NOBODY, "who") == [ANON, LOGIN, None]
@@ -109,7 +107,7 @@ async def test_as_whom(given: Any) -> None:
 
 @pytest.mark.parametrize("method", ["notes_sql_kept", "notes_plpgsql_kept"])
 async def test_row_security_of_each_on_one_connection(given: Any, method: str) -> None:
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         for _ in range(8):  # PostgreSQL makes a plan for all parameters after five executions
             assert await calls.run(ANN, method) == ["of ann"]
             assert await calls.run(BOB, method) == ["of bob"]
@@ -120,19 +118,19 @@ async def test_row_security_of_each_on_one_connection(given: Any, method: str) -
 
 
 async def test_row_security_does_not_hold_in_what_its_owner_may(given: Any) -> None:
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         assert await calls.run(NOBODY, "notes_definer") == ["of ann", "of bob"]
 
 
 async def test_row_security_of_writes(given: Any) -> None:
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         with pytest.raises(errors.Forbidden, match="row-level security"):
             await calls.run(ANN, "note", "forged")
 
 
 async def test_a_plan_of_one_role_is_not_run_by_another(given: Any) -> None:
     """PostgreSQL looks at the grants of a function while planning, where it puts the function's body in its place."""
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         for _ in range(10):
             assert await calls.run(BOSS, "secret") == "classified"
         for who in (ANN, NOBODY, BOSS, ANN):
@@ -144,7 +142,7 @@ async def test_a_plan_of_one_role_is_not_run_by_another(given: Any) -> None:
 
 
 async def test_a_plan_inside_a_function_is_not_run_by_another(given: Any) -> None:
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         for _ in range(10):
             assert await calls.run(BOSS, "tells") == "classified"
         with pytest.raises(errors.Forbidden, match="permission denied for function secret"):
@@ -165,11 +163,11 @@ def queries(sent: bytes) -> list[str]:
     return found
 
 
-async def test_one_round_trip(made: conftest.Database, given: Any) -> None:
-    dsn = acting.login_dsn(made)
+async def test_one_round_trip(made: databases.Database, given: Any) -> None:
+    dsn = role_calls.login_dsn(made)
     async with (
         Proxy(made.server.port) as proxy,
-        acting.acting(given, dsn=f"{proxy.dsn(dsn)}?sslmode=disable&gssencmode=disable") as calls,
+        role_calls.acting(given, dsn=f"{proxy.dsn(dsn)}?sslmode=disable&gssencmode=disable") as calls,
     ):
         for method, messages in (("who_kept", 1), ("who_kept", 2), ("who_kept", 1), ("who", 1)):
             before = len(proxy.sent)
@@ -179,10 +177,10 @@ async def test_one_round_trip(made: conftest.Database, given: Any) -> None:
             assert "set local role = E'acting_user'" in found[0]
 
 
-@pooler.needed
-async def test_through_a_pooler(made: conftest.Database, given: Any, tmp_path: Path) -> None:
-    with pooler.pgbouncer(acting.login_dsn(made), tmp_path) as pooled:
-        async with acting.acting(given, pool_size=3, dsn=pooled) as calls:
+@pgbouncer.needed
+async def test_through_a_pooler(made: databases.Database, given: Any, tmp_path: Path) -> None:
+    with pgbouncer.pgbouncer(role_calls.login_dsn(made), tmp_path) as pooled:
+        async with role_calls.acting(given, pool_size=3, dsn=pooled) as calls:
             for who in (ANN, BOSS, NOBODY, BOB) * 3:
                 assert await calls.run(who, "who_kept") == [who.role, LOGIN, who.subject]
                 with pytest.raises(errors.DatabaseRefused, match="through a pooler"):
@@ -190,7 +188,7 @@ async def test_through_a_pooler(made: conftest.Database, given: Any, tmp_path: P
 
 
 async def test_procedures_stay_who_they_are_after_a_commit(given: Any) -> None:
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         for who in (ANN, BOSS, ANN):
             expected = {"before": who.role, "committed": who.role, "undone": who.role, "claim": "ann"}
             assert await calls.run(who, "travels") == expected
@@ -204,8 +202,8 @@ async def test_procedures_stay_who_they_are_after_a_commit(given: Any) -> None:
         (f"alter role {USER} rename to acting_gone", f"alter role acting_gone rename to {USER}"),
     ],
 )
-async def test_a_role_that_is_taken_away_meanwhile(made: conftest.Database, given: Any, away: str, back: str) -> None:
-    async with acting.acting(given) as calls:
+async def test_a_role_that_is_taken_away_meanwhile(made: databases.Database, given: Any, away: str, back: str) -> None:
+    async with role_calls.acting(given) as calls:
         before = await calls.run(ANN, "counted")
         made.execute(away)
         try:
@@ -220,7 +218,7 @@ async def test_a_role_that_is_taken_away_meanwhile(made: conftest.Database, give
 
 async def test_what_the_caller_is_told_is_no_sql(given: Any) -> None:
     odd = "it's \"x\\\n%s $1; 漢" + "y" * 8000
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         who = somebody(USER, odd, **{"request.headers": json.dumps({"x": odd})})
         for _ in range(3):
             assert await calls.run(who, "who_kept") == [USER, LOGIN, odd]
@@ -232,18 +230,18 @@ async def test_what_the_caller_is_told_is_no_sql(given: Any) -> None:
 
 
 @pytest.fixture
-def altered(made: conftest.Database) -> Iterator[Any]:
+def altered(made: databases.Database) -> Iterator[Any]:
     """Run `alter role` statements, and take them back."""
     yield lambda text: made.execute("".join(f"alter role {line};" for line in text.splitlines() if line))
     name = made.dsn.rpartition("/")[2]
     made.execute(
-        "".join(f"alter role {r} reset all; alter role {r} in database {name} reset all;" for r in acting.ROLES)
+        "".join(f"alter role {r} reset all; alter role {r} in database {name} reset all;" for r in role_calls.ROLES)
     )
 
 
 async def test_timeouts(given: Any, altered: Any) -> None:
     altered(f"{ANON} set statement_timeout = '500ms'\n{LOGIN} set statement_timeout = '3s'")
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         with pytest.raises(errors.Timeout) as caught:
             await calls.run(NOBODY, "sleeps", 10)
         assert caught.value.data["timeout"] == 0.5
@@ -256,10 +254,10 @@ async def test_timeouts(given: Any, altered: Any) -> None:
 
 async def test_timeouts_as_postgresql_spells_them(given: Any, altered: Any) -> None:
     altered(f"{ANON} set statement_timeout = '1.5min'\n{USER} set statement_timeout = '0x3E8'")
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         assert {name: role.timeout for name, role in calls.fit.roles.items()} == {ANON: 90.0, USER: 1.0, ADMIN: None}
     altered(f"{ANON} set statement_timeout = 90\n{USER} set statement_timeout = 0")
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         assert {name: role.timeout for name, role in calls.fit.roles.items()} == {ANON: 0.09, USER: None, ADMIN: None}
 
 
@@ -273,7 +271,7 @@ SETTINGS = {
 }
 
 
-async def test_settings_of_a_role(made: conftest.Database, given: Any, altered: Any) -> None:
+async def test_settings_of_a_role(made: databases.Database, given: Any, altered: Any) -> None:
     name = made.dsn.rpartition("/")[2]
     altered(f"""
 {USER} set search_path = app, "$user", public
@@ -288,7 +286,7 @@ async def test_settings_of_a_role(made: conftest.Database, given: Any, altered: 
 {ADMIN} set work_mem = '777kB'
 """)
     names = list(SETTINGS)
-    async with acting.acting(given) as calls:
+    async with role_calls.acting(given) as calls:
         for method in ("settings", "volatile_settings"):
             for _ in range(3):
                 found = await calls.run(ANN, method, *names)
@@ -307,7 +305,7 @@ async def test_settings_of_a_role(made: conftest.Database, given: Any, altered: 
 def test_what_is_learnt_of_a_role_counts_from_then_on() -> None:
     """A call may come before the catalog has been read again."""
     made = prologue.Prologues(10.0)
-    call = building.function(building.routine(), method="f").bind([])._replace(timeout=None)
+    call = samples.function(samples.routine(), method="f").bind([])._replace(timeout=None)
     nobody, somebody = identity.NOBODY, identity.Identity(USER)
     before = made.of_transaction(call, somebody)
     assert "statement_timeout = 10000" in before

@@ -8,7 +8,7 @@ import pytest
 
 from pgrpc.core.functions import pgtypes
 from pgrpc.demo import embedded
-from tests.integration import calling, every_type
+from tests.support import every_type, served_sql
 
 # type -> (a value, what it comes back as)
 OTHER_SPELLINGS: list[tuple[str, str, str]] = [
@@ -54,27 +54,27 @@ ARRAYS = [
 
 
 @pytest.fixture(scope="module")
-def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[calling.Place]:
+def place(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[served_sql.Place]:
     methods = [f"{kind}_{every_type.slug(of)}" for of in every_type.SCALARS for kind in ("echo", "many")]
     sql = (
         every_type.SQL + "do $$begin execute format('alter database %I set timezone = utc', current_database()); end$$"
     )
-    rest = calling.listed(*methods, "echo_kept", "echo_must", "special")
-    with calling.place(postgres, tmp_path_factory.mktemp("types"), sql, rest) as made:
+    rest = served_sql.listed(*methods, "echo_kept", "echo_must", "special")
+    with served_sql.place(postgres, tmp_path_factory.mktemp("types"), sql, rest) as made:
         yield made
 
 
 @pytest.mark.parametrize("of", every_type.SCALARS)
-async def test_round_trip(place: calling.Place, of: str) -> None:
+async def test_round_trip(place: served_sql.Place, of: str) -> None:
     async with place.client() as client:
         for value in every_type.SCALARS[of]:
-            result = await calling.exact(client, f"echo_{every_type.slug(of)}", f'{{"a":{value}}}')
+            result = await served_sql.exact(client, f"echo_{every_type.slug(of)}", f'{{"a":{value}}}')
             assert same(result, value)
-            assert await calling.exact(client, f"echo_{every_type.slug(of)}", f"[{result}]") == result
+            assert await served_sql.exact(client, f"echo_{every_type.slug(of)}", f"[{result}]") == result
             if not value.startswith("["):  # PostgreSQL would take it for another dimension
-                many = await calling.exact(client, f"many_{every_type.slug(of)}", f"[[{value},null]]")
+                many = await served_sql.exact(client, f"many_{every_type.slug(of)}", f"[[{value},null]]")
                 assert same(many, f"[{value},null]")
-                assert await calling.exact(client, f"many_{every_type.slug(of)}", f"[{many}]") == many
+                assert await served_sql.exact(client, f"many_{every_type.slug(of)}", f"[{many}]") == many
         assert await client.call(f"echo_{every_type.slug(of)}", None) is None
         assert await client.call(f"many_{every_type.slug(of)}", None) is None
         assert await client.call(f"many_{every_type.slug(of)}", []) == []
@@ -92,15 +92,15 @@ def same(found: str, sent: str) -> bool:
 
 
 @pytest.mark.parametrize(("of", "sent", "back"), OTHER_SPELLINGS)
-async def test_other_spellings(place: calling.Place, of: str, sent: str, back: str) -> None:
+async def test_other_spellings(place: served_sql.Place, of: str, sent: str, back: str) -> None:
     async with place.client() as client:
-        assert await calling.exact(client, f"echo_{every_type.slug(of)}", f"[{sent}]") == back
+        assert await served_sql.exact(client, f"echo_{every_type.slug(of)}", f"[{sent}]") == back
 
 
 @pytest.mark.parametrize(("of", "value"), ARRAYS)
-async def test_arrays(place: calling.Place, of: str, value: str) -> None:
+async def test_arrays(place: served_sql.Place, of: str, value: str) -> None:
     async with place.client() as client:
-        same(await calling.exact(client, f"many_{every_type.slug(of)}", f"[{value}]"), value)
+        same(await served_sql.exact(client, f"many_{every_type.slug(of)}", f"[{value}]"), value)
 
 
 @pytest.mark.parametrize(
@@ -114,19 +114,19 @@ async def test_arrays(place: calling.Place, of: str, value: str) -> None:
         ("'10000-01-01'::timestamp", "10000-01-01T00:00:00"),
     ],
 )
-async def test_what_json_has_no_form_for_comes_as_text(place: calling.Place, sql: str, result: str) -> None:
+async def test_what_json_has_no_form_for_comes_as_text(place: served_sql.Place, sql: str, result: str) -> None:
     body = f"select to_json(v) from (select {sql}) _(v)"
     place.database.execute(f"create or replace function special() returns json language sql as $${body}$$")
     async with place.client() as client:
         assert await client.call("special") == result
 
 
-async def test_a_table_s_row(place: calling.Place) -> None:
+async def test_a_table_s_row(place: served_sql.Place) -> None:
     async with place.client() as client:
         row = {"id": 1, "name": "abc", "amount": 1.5}
         assert await client.call("echo_kept", row) == row
-        error = await calling.refused(client, "echo_kept", [{"id": 1, "name": "abcd"}])
-        assert calling.paths(error) == ["/0/name"]
+        error = await served_sql.refused(client, "echo_kept", [{"id": 1, "name": "abcd"}])
+        assert served_sql.paths(error) == ["/0/name"]
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,12 @@ async def test_a_table_s_row(place: calling.Place) -> None:
         ("nested", {"when": "2024-02-30"}, "/a/when"),
     ],
 )
-async def test_what_is_no_such_value(place: calling.Place, of: str, value: Any, path: str) -> None:
+async def test_what_is_no_such_value(place: served_sql.Place, of: str, value: Any, path: str) -> None:
     async with place.client() as client:
-        error = await calling.refused(client, f"echo_{every_type.slug(of)}", {"a": value})
-        assert calling.paths(error) == [path]
-        error = await calling.refused(client, f"echo_{every_type.slug(of)}", [value])
-        assert calling.paths(error) == ["/0" + path[2:]]
+        error = await served_sql.refused(client, f"echo_{every_type.slug(of)}", {"a": value})
+        assert served_sql.paths(error) == [path]
+        error = await served_sql.refused(client, f"echo_{every_type.slug(of)}", [value])
+        assert served_sql.paths(error) == ["/0" + path[2:]]
 
 
 @pytest.mark.parametrize(
@@ -219,13 +219,13 @@ async def test_what_is_no_such_value(place: calling.Place, of: str, value: Any, 
         ("even", [2, 3], "/a"),
     ],
 )
-async def test_what_is_no_such_array(place: calling.Place, of: str, value: Any, path: str) -> None:
+async def test_what_is_no_such_array(place: served_sql.Place, of: str, value: Any, path: str) -> None:
     async with place.client() as client:
-        assert calling.paths(await calling.refused(client, f"many_{every_type.slug(of)}", {"a": value})) == [path]
+        assert served_sql.paths(await served_sql.refused(client, f"many_{every_type.slug(of)}", {"a": value})) == [path]
 
 
 @pytest.mark.parametrize("text", ["1e400", "-1e400", "1e131073", '"1e131073"'])  # beyond float8, beyond numeric
-async def test_out_of_range(place: calling.Place, text: str) -> None:
+async def test_out_of_range(place: served_sql.Place, text: str) -> None:
     of = "numeric" if "131073" in text else "float8"
     async with place.client() as client:
         await client.send(f'{{"jsonrpc":"2.0","method":"echo_{of}","params":{{"a":{text}}},"id":"x"}}')
@@ -251,7 +251,9 @@ async def test_out_of_range(place: calling.Place, text: str) -> None:
         ("timestamptz", 1184, ["294276-12-31 23:59:59.999999", "4714-11-24 00:00:00.000001 BC"]),
     ],
 )
-async def test_no_value_is_longer_than_the_bound(place: calling.Place, name: str, oid: int, longest: list[str]) -> None:
+async def test_no_value_is_longer_than_the_bound(
+    place: served_sql.Place, name: str, oid: int, longest: list[str]
+) -> None:
     """Beyond it a result would not be limited."""
     bound = pgtypes.longest(pgtypes.Type(oid, f"pg_catalog.{name}", name, "base"))
     assert bound is not None

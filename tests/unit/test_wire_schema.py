@@ -11,7 +11,7 @@ from pgrpc.core.channels import rules
 from pgrpc.core.limits.settings import Limits
 from pgrpc.core.session import rpc_session
 from pgrpc.core.wire import errors, jsonrpc, rpc_methods
-from tests.unit import building
+from tests.support import samples
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "schemas" / "wire.schema.json").read_text(encoding="utf-8"))
 
@@ -73,6 +73,6 @@ def test_results_batches_and_notifications() -> None:
     ids=json.dumps,
 )
 def test_what_is_no_request_here_is_refused_there(message: Any) -> None:
-    client = rpc_session.RpcSession(building.functions({}), rules.Channels([]), Limits())
+    client = rpc_session.RpcSession(samples.functions({}), rules.Channels([]), Limits())
     text = json.dumps(client.receive(json.dumps(message)), default=lambda effect: getattr(effect, "text", None))
     assert ("-32600" not in text) == fits(message, "fromClient")

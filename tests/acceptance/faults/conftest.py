@@ -5,19 +5,19 @@ from collections.abc import Iterator
 import pytest
 
 from pgrpc.demo import embedded
-from tests.acceptance.faults import ledger, world
+from tests.support import breakable, ledger
 
 
 @pytest.fixture(scope="package")
 def postgres_to_break() -> Iterator[embedded.Server]:
-    with world.postgres_of_our_own() as server:
+    with breakable.postgres_of_our_own() as server:
         yield server
 
 
 @pytest.fixture
-def here(postgres_to_break: embedded.Server) -> Iterator[world.World]:
+def here(postgres_to_break: embedded.Server) -> Iterator[breakable.World]:
     """A database of a PostgreSQL that this test may stop, freeze and kill."""
-    with world.database_of(postgres_to_break) as made:
+    with breakable.database_of(postgres_to_break) as made:
         yield made
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tests.acceptance.faults import ledger, world
-from tests.acceptance.faults.peer import Peer
+from tests.support import breakable, ledger
+from tests.support.recording_client import Peer
 
 BURST = "select pg_notify(%s, g || ' ' || repeat('x', %s)) from generate_series(%s, %s) g"
 
@@ -25,12 +25,12 @@ def descriptors() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_stalled_readers(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_stalled_readers(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """Each policy: closed, told of what was dropped, given the newest. Replies are kept whatever happens."""
     channels = ["a", "oldest.1", "latest.1"]
     sent: dict[str, list[int]] = {channel: [] for channel in channels}
-    with world.serve(tmp_path, here.dsn, limits="send_buffer: 64KiB") as server:
-        async with world.clients(server, 1) as healthy:
+    with breakable.serve(tmp_path, here.dsn, limits="send_buffer: 64KiB") as server:
+        async with breakable.clients(server, 1) as healthy:
             stalled = {channel: await Peer.open(server.url, receive_buffer=4096) for channel in channels}
             relay = await Peer.open(server.url, relay="oldest.1", receive_buffer=4096)
             for channel, peer in stalled.items():
@@ -75,7 +75,9 @@ async def test_stalled_readers(here: world.World, tmp_path: Path, table: ledger.
                 await peer.leave()
 
 
-async def test_one_stalled_among_many(here: world.World, tmp_path: Path, table: ledger.Table, descriptors: int) -> None:
+async def test_one_stalled_among_many(
+    here: breakable.World, tmp_path: Path, table: ledger.Table, descriptors: int
+) -> None:
     """The others' delays with it are what they are without it."""
 
     async def slowest(peers: list[Peer], first: int) -> float:
@@ -93,8 +95,8 @@ async def test_one_stalled_among_many(here: world.World, tmp_path: Path, table: 
                     delays += [peer.log[-1][3] - began for peer in peers]
         return float(sorted(delays)[int(len(delays) * 0.99)])
 
-    with world.serve(tmp_path, here.dsn, limits="send_buffer: 64KiB", debug=False) as server:
-        async with world.clients(server, 300, "oldest.1") as peers:
+    with breakable.serve(tmp_path, here.dsn, limits="send_buffer: 64KiB", debug=False) as server:
+        async with breakable.clients(server, 300, "oldest.1") as peers:
             await slowest(peers, 1)  # warm
             without = await slowest(peers, 61)
             stalled = await Peer.open(server.url, receive_buffer=4096)
@@ -123,13 +125,13 @@ async def test_one_stalled_among_many(here: world.World, tmp_path: Path, table: 
             await stalled.leave()
 
 
-async def test_half_open(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_half_open(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """Who answers no ping is dropped within two intervals, and nothing of it stays."""
-    with world.serve(tmp_path, here.dsn, server="ping_interval: 1s") as server:
-        async with world.clients(server, 3, "a") as living:
+    with breakable.serve(tmp_path, here.dsn, server="ping_interval: 1s") as server:
+        async with breakable.clients(server, 3, "a") as living:
             await asyncio.sleep(0.5)  # until all connections to the database are open
             before = server.descriptors
-            async with world.clients(server, 30, "a", pongs=False) as dead:
+            async with breakable.clients(server, 30, "a", pongs=False) as dead:
                 opened = time.monotonic()
                 for peer in dead:
                     assert await peer.closed() == 1006
@@ -143,10 +145,12 @@ async def test_half_open(here: world.World, tmp_path: Path, table: ledger.Table)
         )
 
 
-async def test_three_thousand_at_once(here: world.World, tmp_path: Path, table: ledger.Table, descriptors: int) -> None:
+async def test_three_thousand_at_once(
+    here: breakable.World, tmp_path: Path, table: ledger.Table, descriptors: int
+) -> None:
     """Also where the server is started with the usual limit of 1,024 descriptors."""
     count = min(3000, descriptors - 300)
-    with world.serve(tmp_path, here.dsn, debug=False, descriptors=(1024, descriptors)) as server:
+    with breakable.serve(tmp_path, here.dsn, debug=False, descriptors=(1024, descriptors)) as server:
         peers = await asyncio.gather(*(Peer.open(server.url) for _ in range(count)))
         await asyncio.gather(*(peer.on("a") for peer in peers))
         answers = await asyncio.gather(*(peer.ask("add", 1, 2, patience=60) for peer in peers))
@@ -170,10 +174,10 @@ async def test_three_thousand_at_once(here: world.World, tmp_path: Path, table: 
     assert len(server.problems) <= 1, server.problems  # one line for all calls that the queue had no room for
 
 
-async def test_no_descriptor_left(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_no_descriptor_left(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """Those who are in are served on; the log says it once; and there is room again when somebody leaves."""
-    with world.serve(tmp_path, here.dsn, descriptors=(128, 128)) as server:
-        async with world.clients(server, 5, "a") as inside:
+    with breakable.serve(tmp_path, here.dsn, descriptors=(128, 128)) as server:
+        async with breakable.clients(server, 5, "a") as inside:
             crowd = [asyncio.create_task(Peer.open(server.url)) for _ in range(150)]
             await asyncio.sleep(2)
             let_in = [task for task in crowd if task.done()]
@@ -194,10 +198,10 @@ async def test_no_descriptor_left(here: world.World, tmp_path: Path, table: ledg
             )  # fmt: skip
 
 
-async def test_fifty_thousand_notifications(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_fifty_thousand_notifications(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     count = 50_000
-    with world.serve(tmp_path, here.dsn, debug=False) as server:
-        async with world.clients(server, 5, "a", raw=1) as peers:
+    with breakable.serve(tmp_path, here.dsn, debug=False) as server:
+        async with breakable.clients(server, 5, "a", raw=1) as peers:
             asking = asyncio.create_task(here.run(BURST, "a", 0, 1, count))
             for peer in peers:
                 await peer.until(lambda p=peer: p.code is not None or p.last.get("a") == count, 30)  # type: ignore[misc]

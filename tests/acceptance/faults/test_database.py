@@ -6,13 +6,13 @@ import signal
 import time
 from pathlib import Path
 
-from tests.acceptance.faults import ledger, world
-from tests.acceptance.faults.load import load
-from tests.acceptance.faults.peer import Peer
+from tests.support import breakable, ledger
+from tests.support.recording_client import Peer
+from tests.support.steady_load import load
 
 
-async def test_restart(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
-    with world.serve(tmp_path, here.dsn) as server:
+async def test_restart(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
+    with breakable.serve(tmp_path, here.dsn) as server:
         async with load(here, server) as busy:
             await here.stop("fast")
             unready = await server.until_ready(503)
@@ -34,8 +34,8 @@ async def test_restart(here: world.World, tmp_path: Path, table: ledger.Table) -
         assert len(server.problems) <= 3, server.problems  # at most: some connections are opened later than others
 
 
-async def test_kill_postmaster(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
-    with world.serve(tmp_path, here.dsn) as server:
+async def test_kill_postmaster(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
+    with breakable.serve(tmp_path, here.dsn) as server:
         async with load(here, server) as busy:
             os.kill(here.postmaster, signal.SIGKILL)
             await server.until_ready(503)
@@ -48,9 +48,9 @@ async def test_kill_postmaster(here: world.World, tmp_path: Path, table: ledger.
         assert len(server.problems) <= 3, server.problems
 
 
-async def test_kill_backend(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_kill_backend(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """kill -9 of one backend: PostgreSQL throws everybody out, and recovers."""
-    with world.serve(tmp_path, here.dsn) as server:
+    with breakable.serve(tmp_path, here.dsn) as server:
         async with load(here, server) as busy:
             os.kill(await here.listener(), signal.SIGKILL)
             server.wait_for("no LISTEN connection")
@@ -61,11 +61,11 @@ async def test_kill_backend(here: world.World, tmp_path: Path, table: ledger.Tab
         assert len(server.problems) <= 3, server.problems
 
 
-async def test_postmaster_stopped(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_postmaster_stopped(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """Its backends go on, so everything goes on; nothing can be cancelled or opened meanwhile."""
-    with world.serve(tmp_path, here.dsn) as server:
+    with breakable.serve(tmp_path, here.dsn) as server:
         async with load(here, server) as busy:
-            with world.frozen(here.postmaster):
+            with breakable.frozen(here.postmaster):
                 sleeper = await Peer.open(server.url)
                 sleeper.request("nap", 60)
                 await asyncio.sleep(0.3)
@@ -82,12 +82,12 @@ async def test_postmaster_stopped(here: world.World, tmp_path: Path, table: ledg
         assert [line for line in server.problems if "only 9 of 10 connections" not in line] == [], server.problems
 
 
-async def test_listener_stopped(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_listener_stopped(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """Half-open: the connection stands, and nothing comes. Only a probe can tell."""
-    with world.serve(tmp_path, here.dsn) as server:
+    with breakable.serve(tmp_path, here.dsn) as server:
         async with load(here, server) as busy:
             backend = await here.listener()
-            with world.frozen(backend):
+            with breakable.frozen(backend):
                 server.wait_for("no LISTEN connection.*has not answered", patience=5)
                 await server.until_ready()
                 for peer in busy.listeners:
@@ -100,13 +100,13 @@ async def test_listener_stopped(here: world.World, tmp_path: Path, table: ledger
         assert len(server.problems) == 1, server.problems
 
 
-async def test_everything_stopped(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_everything_stopped(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """The database's machine hangs: calls are given up in time, those behind them are refused at once."""
     database = "listen_probe: 500ms, statement_timeout: 500ms, connect_timeout: 1s"
-    with world.serve(tmp_path, here.dsn, database=database) as server:
+    with breakable.serve(tmp_path, here.dsn, database=database) as server:
         async with load(here, server) as busy:
             backends = [pid for pid in here.processes()]
-            with world.frozen(*backends):
+            with breakable.frozen(*backends):
                 server.wait_for("no LISTEN connection", patience=5)
                 # A timeout and its grace, of the calls in flight; then the patience with the idle connections.
                 server.wait_for("the database is unavailable", patience=20)
@@ -125,8 +125,8 @@ async def test_everything_stopped(here: world.World, tmp_path: Path, table: ledg
         assert server.count("the database is unavailable") == 1
 
 
-async def test_terminate_all_ten_times(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
-    with world.serve(tmp_path, here.dsn) as server:
+async def test_terminate_all_ten_times(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
+    with breakable.serve(tmp_path, here.dsn) as server:
         async with load(here, server, nap=0.01) as busy:
             for _ in range(10):
                 position = len(server.log)
@@ -148,10 +148,10 @@ async def test_terminate_all_ten_times(here: world.World, tmp_path: Path, table:
         assert time.monotonic() - began < 5, "something of a call is left that will never end"
 
 
-async def test_away_at_start(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_away_at_start(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     await here.stop("fast")
-    with world.serve(tmp_path, here.dsn, ready=False) as server:
-        async with world.clients(server, 3) as peers:
+    with breakable.serve(tmp_path, here.dsn, ready=False) as server:
+        async with breakable.clients(server, 3) as peers:
             refused = await peers[0].ask("add", 1, 2)
             assert refused["error"]["code"] == -32001
             assert (await server.ready())[0] == 503
@@ -177,19 +177,19 @@ async def test_away_at_start(here: world.World, tmp_path: Path, table: ledger.Ta
         assert server.count("no LISTEN connection") == 1
 
 
-async def test_first_host_is_dead(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_first_host_is_dead(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """And the second is not what target_session_attrs asks for: the third is taken, now and after a restart."""
-    with world.postgres_of_our_own({"default_transaction_read_only": "on"}) as other:
+    with breakable.postgres_of_our_own({"default_transaction_read_only": "on"}) as other:
         login = here.dsn.partition("//")[2].partition("@")[0]
         hosts = f"127.0.0.1:9,127.0.0.1:{other.port},127.0.0.1:{here.postgres.port}"
         dsn = f"postgresql://{login}@{hosts}/{here.name}?target_session_attrs=read-write"
         password = here.dsn.partition("//postgres:")[2].partition("@")[0]
         writing = "?options=-c%20default_transaction_read_only%3Doff"
-        admin = world.World(other, "postgres")
+        admin = breakable.World(other, "postgres")
         admin.dsn = other.dsn() + writing
         admin.execute(f"create database {here.name}")
         admin.execute(f"alter user postgres password '{password}'")
-        with world.serve(tmp_path, dsn) as server:
+        with breakable.serve(tmp_path, dsn) as server:
             async with load(here, server) as busy:
                 await here.stop("fast")
                 await server.until_ready(503)

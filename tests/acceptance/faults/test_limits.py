@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.faults import ledger, world
-from tests.acceptance.faults.peer import Peer, Refused
+from tests.support import breakable, ledger, pgrpc_server
+from tests.support.recording_client import Peer, Refused
 
 
-async def test_pool_exhausted(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_pool_exhausted(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """The queue is bounded, and the clients take turns in it."""
-    with world.serve(tmp_path, here.dsn, database="pool_size: 2", limits="queue: 20") as server:
-        async with world.clients(server, 2) as (greedy, modest):
+    with breakable.serve(tmp_path, here.dsn, database="pool_size: 2", limits="queue: 20") as server:
+        async with breakable.clients(server, 2) as (greedy, modest):
             asked = [greedy.request("record", number, 0.3) for number in range(20)]
             await here.until_asleep(2)
             assert (await modest.ask("record", 100, 0))["result"] == 100
@@ -43,7 +43,7 @@ async def test_pool_exhausted(here: world.World, tmp_path: Path, table: ledger.T
             )
 
 
-async def let_in(server: world.Server) -> Peer:
+async def let_in(server: pgrpc_server.Server) -> Peer:
     """A client that comes again until there is room: that others have left is seen a moment later."""
     async with asyncio.timeout(10):
         while True:
@@ -53,9 +53,9 @@ async def let_in(server: world.Server) -> Peer:
                 await asyncio.sleep(0.02)
 
 
-async def test_connections(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
-    with world.serve(tmp_path, here.dsn, limits="connections: 5") as server:
-        async with world.clients(server, 4, "a") as peers:
+async def test_connections(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
+    with breakable.serve(tmp_path, here.dsn, limits="connections: 5") as server:
+        async with breakable.clients(server, 4, "a") as peers:
             # Those of /listen wait for LISTEN before they are upgraded: they may not all slip in meanwhile.
             found = await asyncio.gather(*(Peer.open(server.url, relay="b") for _ in range(10)), return_exceptions=True)
             refused = [each for each in found if isinstance(each, Refused)]
@@ -72,9 +72,9 @@ async def test_connections(here: world.World, tmp_path: Path, table: ledger.Tabl
             table.row("14 sockets for a limit of 5", told="9 refused: 503, Retry-After", received=[len(peers) + 1])
 
 
-async def test_connections_per_address(here: world.World, tmp_path: Path) -> None:
-    with world.serve(tmp_path, here.dsn, limits="connections_per_address: 2") as server:
-        async with world.clients(server, 2):
+async def test_connections_per_address(here: breakable.World, tmp_path: Path) -> None:
+    with breakable.serve(tmp_path, here.dsn, limits="connections_per_address: 2") as server:
+        async with breakable.clients(server, 2):
             with pytest.raises(Refused, match=r"503.*this address"):
                 await Peer.open(server.url)
         first = await let_in(server)
@@ -83,9 +83,9 @@ async def test_connections_per_address(here: world.World, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", ["silent", "headers", "body"])
-async def test_slow_handshake(here: world.World, tmp_path: Path, table: ledger.Table, kind: str) -> None:
+async def test_slow_handshake(here: breakable.World, tmp_path: Path, table: ledger.Table, kind: str) -> None:
     """Slowloris: a byte now and then keeps nothing open."""
-    with world.serve(tmp_path, here.dsn, limits="handshake_timeout: 1s") as server:
+    with breakable.serve(tmp_path, here.dsn, limits="handshake_timeout: 1s") as server:
         parts = urlsplit(server.url)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         began = time.monotonic()
@@ -110,9 +110,9 @@ async def test_slow_handshake(here: world.World, tmp_path: Path, table: ledger.T
             table.row("a request that never ends (slowloris), handshake_timeout 1 s", told="the connection is ended")
 
 
-async def test_calls_per_second(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
-    with world.serve(tmp_path, here.dsn, limits="calls_per_second: 10") as server:
-        async with world.clients(server, 2) as (hasty, other):
+async def test_calls_per_second(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
+    with breakable.serve(tmp_path, here.dsn, limits="calls_per_second: 10") as server:
+        async with breakable.clients(server, 2) as (hasty, other):
             began = time.monotonic()
             asked = [hasty.request("record", number, 0) for number in range(30)]
             assert (await other.ask("add", 1, 2))["result"] == 3
@@ -132,10 +132,10 @@ async def test_calls_per_second(here: world.World, tmp_path: Path, table: ledger
             )
 
 
-async def test_many_calls_of_one_do_not_starve_the_others(here: world.World, tmp_path: Path) -> None:
+async def test_many_calls_of_one_do_not_starve_the_others(here: breakable.World, tmp_path: Path) -> None:
     """Thousands of frames that arrive together are handled a few at a time."""
-    with world.serve(tmp_path, here.dsn) as server:
-        async with world.clients(server, 2) as (flood, other):
+    with breakable.serve(tmp_path, here.dsn) as server:
+        async with breakable.clients(server, 2) as (flood, other):
             flood.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             asked = [flood.request("add", 1, 2) for _ in range(3000)]
             for _ in range(5):

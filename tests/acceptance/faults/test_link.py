@@ -3,13 +3,13 @@
 import asyncio
 from pathlib import Path
 
-from tests.acceptance.faults import ledger, world
-from tests.acceptance.faults.link import linked
-from tests.acceptance.faults.load import load
+from tests.support import breakable, ledger
+from tests.support.database_link import linked
+from tests.support.steady_load import load
 
 
-async def test_dropped(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
-    with linked(here.postgres.port) as link, world.serve(tmp_path, link.dsn(here.dsn)) as server:
+async def test_dropped(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
+    with linked(here.postgres.port) as link, breakable.serve(tmp_path, link.dsn(here.dsn)) as server:
         async with load(here, server) as busy:
             link.drop()
             await server.until_ready(503)
@@ -22,9 +22,9 @@ async def test_dropped(here: world.World, tmp_path: Path, table: ledger.Table) -
         assert server.count("no LISTEN connection") == 1
 
 
-async def test_dropped_again_and_again(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_dropped_again_and_again(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """Also while the listener takes up its channels anew."""
-    with linked(here.postgres.port) as link, world.serve(tmp_path, link.dsn(here.dsn)) as server:
+    with linked(here.postgres.port) as link, breakable.serve(tmp_path, link.dsn(here.dsn)) as server:
         async with load(here, server, nap=0.01) as busy:
             for turn in range(12):
                 link.end_all(reset=turn % 2 == 0)
@@ -34,10 +34,10 @@ async def test_dropped_again_and_again(here: world.World, tmp_path: Path, table:
             busy.row(table, "the link is cut 12 times within 3 s")
 
 
-async def test_slow(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_slow(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """A slow database is no dead one: nobody is told anything."""
     with linked(here.postgres.port) as link:
-        with world.serve(tmp_path, link.dsn(here.dsn)) as server:
+        with breakable.serve(tmp_path, link.dsn(here.dsn)) as server:
             async with load(here, server) as busy:
                 link.latency = 0.2
                 await asyncio.sleep(ledger.FAULT_SECONDS)
@@ -48,10 +48,10 @@ async def test_slow(here: world.World, tmp_path: Path, table: ledger.Table) -> N
         assert not server.problems, server.problems
 
 
-async def test_frozen(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
+async def test_frozen(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
     """Nothing arrives and nothing ends: only the probe and the deadlines of calls can tell."""
     database = "listen_probe: 500ms, statement_timeout: 500ms, connect_timeout: 1s"
-    with linked(here.postgres.port) as link, world.serve(tmp_path, link.dsn(here.dsn), database=database) as server:
+    with linked(here.postgres.port) as link, breakable.serve(tmp_path, link.dsn(here.dsn), database=database) as server:
         async with load(here, server) as busy:
             link.freeze()
             server.wait_for("no LISTEN connection.*has not answered", patience=5)

@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.faults import ledger, world
-from tests.acceptance.faults.peer import Peer, Refused
+from tests.support import breakable, ledger
+from tests.support.recording_client import Peer, Refused
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_calls_may_end(here: world.World, tmp_path: Path, table: ledger.Table, number: signal.Signals) -> None:
-    with world.serve(tmp_path, here.dsn) as server:
+async def test_calls_may_end(
+    here: breakable.World, tmp_path: Path, table: ledger.Table, number: signal.Signals
+) -> None:
+    with breakable.serve(tmp_path, here.dsn) as server:
         parts = urlsplit(server.url)
         health = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
 
@@ -26,7 +28,7 @@ async def test_calls_may_end(here: world.World, tmp_path: Path, table: ledger.Ta
             return answer.status
 
         assert await asyncio.to_thread(status, "/health/ready") == 200  # a connection that is kept
-        async with world.clients(server, 5, "a", raw=1) as peers:
+        async with breakable.clients(server, 5, "a", raw=1) as peers:
             publisher = ledger.Publisher(here.dsn, ["a"])
             publisher.start()
             asked = [(peer, peer.request("record", index, 2.5)) for index, peer in enumerate(peers[:5])]
@@ -58,9 +60,9 @@ async def test_calls_may_end(here: world.World, tmp_path: Path, table: ledger.Ta
     assert not server.problems, server.problems
 
 
-async def test_a_second_signal_ends_at_once(here: world.World, tmp_path: Path, table: ledger.Table) -> None:
-    with world.serve(tmp_path, here.dsn) as server:
-        async with world.clients(server, 2) as peers:
+async def test_a_second_signal_ends_at_once(here: breakable.World, tmp_path: Path, table: ledger.Table) -> None:
+    with breakable.serve(tmp_path, here.dsn) as server:
+        async with breakable.clients(server, 2) as peers:
             for peer in peers:
                 peer.request("nap", 8)
             await here.until_asleep(2)
@@ -77,17 +79,17 @@ async def test_a_second_signal_ends_at_once(here: world.World, tmp_path: Path, t
             table.row("a second SIGTERM", told=peers, calls="2 unanswered, socket closed")
 
 
-async def test_stopping_is_bounded(here: world.World, tmp_path: Path) -> None:
+async def test_stopping_is_bounded(here: breakable.World, tmp_path: Path) -> None:
     """Calls that do not end, a database that does not answer, a client that does not read: it ends all the same."""
-    with world.serve(tmp_path, here.dsn, database="statement_timeout: 60s") as server:
-        async with world.clients(server, 3) as (sleeper, leaver, stalled):
+    with breakable.serve(tmp_path, here.dsn, database="statement_timeout: 60s") as server:
+        async with breakable.clients(server, 3) as (sleeper, leaver, stalled):
             sleeper.request("nap", 50)
             leaver.request("nap", 50)
             stalled.stall()
             for _ in range(10):
                 stalled.request("big", 3_000_000)
             await here.until_asleep(2)
-            with world.frozen(here.postmaster):
+            with breakable.frozen(here.postmaster):
                 await leaver.leave()  # its cancel hangs
                 began = time.monotonic()
                 server.process.send_signal(signal.SIGTERM)
@@ -95,9 +97,9 @@ async def test_stopping_is_bounded(here: world.World, tmp_path: Path) -> None:
                 assert 9 < time.monotonic() - began < 22
 
 
-async def test_replies_that_wait_are_sent_first(here: world.World, tmp_path: Path) -> None:
+async def test_replies_that_wait_are_sent_first(here: breakable.World, tmp_path: Path) -> None:
     """The close does not cut in: what was answered arrives."""
-    with world.serve(tmp_path, here.dsn) as server:
+    with breakable.serve(tmp_path, here.dsn) as server:
         peer = await Peer.open(server.url, receive_buffer=4096)
         peer.stall()
         asked = [peer.request("big", 2_000_000) for _ in range(6)]

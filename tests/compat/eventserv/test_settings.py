@@ -9,7 +9,7 @@ from pgrpc import config
 from pgrpc.compat import dialect, registry
 from pgrpc.compat.eventserv import settings
 from pgrpc.compat.eventserv.section import Eventserv
-from tests import certificates
+from tests.support import certificates
 
 
 @pytest.fixture(autouse=True)

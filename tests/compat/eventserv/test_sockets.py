@@ -15,10 +15,11 @@ import websockets
 
 import pgrpc
 from pgrpc.demo import embedded
-from tests import certificates
-from tests.acceptance.wire import ACCEPT, CLOSE, PING, TEXT, Peer, ask
-from tests.conftest import Database
-from tests.serving import PATIENCE, ROOT, Client, Server, running, serving
+from tests.support import certificates
+from tests.support.databases import Database
+from tests.support.pgrpc_server import ROOT, Server, running, serving
+from tests.support.ws_client import PATIENCE, Client
+from tests.support.ws_raw import ACCEPT, CLOSE, PING, TEXT, Peer, ask
 
 LOCAL = {"ES_HTTPHOST": "127.0.0.1", "ES_HTTPPORT": "0"}
 PAGE = '<p id="url">{{ .BaseURL }}</p><p>{{.Channels}}</p>{{- .Other }}'
@@ -396,7 +397,7 @@ async def test_its_own_channels_are_for_its_own_clients(database: Database, tmp_
         async with Client(server.address()) as client:
             wanted = ["people", "room-1", "error"]
             assert await client.call("rpc.on", *wanted) == {
-                "people": "ok", "room-1": "not allowed", "error": "this name is reserved"
+                "people": "ok", "room-1": "not listed", "error": "this name is reserved"
             }  # fmt: skip
         with Peer(server, "/listen/room-1.b") as peer:
             notify(database, "room-1.b", "x")
@@ -407,6 +408,6 @@ async def test_json_rpc_clients_have_the_channels_of_its_settings_too(database: 
     with eventserv(tmp_path, database, ES_CHANNELS="room.* [ab]c") as server:
         async with Client(server.address()) as client:
             wanted = ["room.7.8", "ac"]
-            assert await client.call("rpc.on", *wanted) == {"room.7.8": "ok", "ac": "not allowed"}
+            assert await client.call("rpc.on", *wanted) == {"room.7.8": "ok", "ac": "not listed"}
             notify(database, "room.7.8", "x")
             assert (await client.event())["params"] == {"channel": "room.7.8", "payload": "x"}

@@ -24,10 +24,11 @@ import pytest
 import websockets
 
 from pgrpc.demo import embedded
-from tests.compat.postgresql2websocket.sql_mutations import mutations
-from tests.conftest import Database
-from tests.integration import calling
-from tests.serving import PATIENCE, ROOT, Client, Server, serving
+from tests.support import served_sql
+from tests.support.databases import Database
+from tests.support.pgrpc_server import ROOT, Server, serving
+from tests.support.sql_mutations import mutations
+from tests.support.ws_client import PATIENCE, Client
 
 SQL = """
 create table canary (n int);
@@ -191,7 +192,7 @@ ATTACKS = (
 
 @pytest.fixture(scope="module")
 def database(embedded_postgres: embedded.Server) -> Iterator[Database]:
-    with calling.database(embedded_postgres, SQL) as made:
+    with served_sql.database(embedded_postgres, SQL) as made:
         made.execute(f"alter database {made.dsn.rpartition('/')[2]} set timezone to utc")
         yield made
 
@@ -472,7 +473,7 @@ async def test_a_call_is_made_as_the_one_who_has_the_token(embedded_postgres: em
         create role statements_user nologin; grant statements_user to statements_login;
         create function whoami() returns text stable language sql as 'select current_user';
     """
-    with calling.database(embedded_postgres, sql) as database:
+    with served_sql.database(embedded_postgres, sql) as database:
         try:
             dsn = database.server.dsn(database.dsn.rpartition("/")[2], "statements_login", "statements")
             secret = "a secret of thirty-two bytes or more"
@@ -546,7 +547,7 @@ def test_it_is_started_by_its_settings_alone(database: Database, tmp_path: Path)
     )  # fmt: skip
     server = Server(process)
     try:
-        server.url = server.wait_for(r"serving (\S+)").group(1)
+        server.url = server.wait_for(r"serving ([^\s;]+)").group(1)
         server.wait_for("connected to the database")
         server.wait_for("LISTEN connection open")
 

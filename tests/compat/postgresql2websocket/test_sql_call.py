@@ -5,7 +5,7 @@ import pytest
 
 from pgrpc.compat.postgresql2websocket import sql_call
 from pgrpc.core.wire import errors
-from tests.compat.postgresql2websocket.sql_mutations import mutations
+from tests.support.sql_mutations import mutations
 
 TAKEN: dict[str, tuple[str, Any]] = {
     "select add(1, 2)": ("add", [1, 2]),

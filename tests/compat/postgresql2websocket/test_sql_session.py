@@ -10,15 +10,15 @@ from pgrpc.core.functions import catalog
 from pgrpc.core.limits.settings import Limits
 from pgrpc.core.session import effects
 from pgrpc.core.wire import errors
-from tests.unit import building
-from tests.unit.building import argument, routine
+from tests.support import samples
+from tests.support.samples import argument, routine
 
-ADD = building.function(routine(argument("a"), argument("b")))
-SERIES = building.function(routine(argument("n"), returns_set=True))
+ADD = samples.function(routine(argument("a"), argument("b")))
+SERIES = samples.function(routine(argument("n"), returns_set=True))
 
 
 def make(waiting: int = 3, **limits: Any) -> sql_session.SqlSession:
-    functions = building.functions({"add": ADD, "series": SERIES})
+    functions = samples.functions({"add": ADD, "series": SERIES})
     limits = {"calls_in_flight": waiting, **limits}
     return sql_session.SqlSession(functions, rules.Channels([]), Limits(**limits))
 
@@ -91,7 +91,7 @@ def test_a_failed_call_is_answered_with_its_error(client: sql_session.SqlSession
 
 
 def test_a_function_that_is_not_known_yet_is_unavailable() -> None:
-    functions = building.functions({})
+    functions = samples.functions({})
     functions = type(functions)(["add"])
     made = sql_session.SqlSession(functions, rules.Channels([]), Limits())
     assert refused(made.receive("select add(1)"))["code"] == -32001
@@ -164,15 +164,15 @@ def test_a_result_that_is_nested_too_deep_to_be_cut_is_an_error(client: sql_sess
 def test_a_client_that_may_not_call_a_function_is_refused_and_that_is_logged() -> None:
     access = {"add": catalog.Access(frozenset({"web"}))}
     functions = catalog.Catalog(["add"], {"add": ADD}, access)
-    made = sql_session.SqlSession(functions, rules.Channels([]), Limits(), building.somebody("anon"))
+    made = sql_session.SqlSession(functions, rules.Channels([]), Limits(), samples.somebody("anon"))
     denied, send = made.receive("select add(1, 2)")
     assert denied == effects.Denied("method 'add'", "the role anon is not among its roles")
     assert refused([send])["code"] == -32003
 
 
 def test_a_question_about_the_channel_is_none_of_the_statements() -> None:
-    functions = building.functions({"add": ADD})
-    functions.predicates = {"ask": building.function(routine(argument("channel", building.TEXT)))}
+    functions = samples.functions({"add": ADD})
+    functions.predicates = {"ask": samples.function(routine(argument("channel", samples.TEXT)))}
     listed = rules.Channels([rules.Entry("c", authorize="ask"), rules.Entry("d", authorize="ask")])
     made = sql_session.SqlSession(functions, listed, Limits())
     tickets = effects.Ticket(), effects.Ticket()
@@ -184,3 +184,10 @@ def test_a_question_about_the_channel_is_none_of_the_statements() -> None:
         effects.Subscribed,
     ]
     assert [type(effect) for effect in made.complete(statement.ticket, "3")] == [sql_session.SendRows]
+
+
+def test_a_refused_channel_is_not_answered_as_a_statement() -> None:
+    made = sql_session.SqlSession(samples.functions({"add": ADD}), rules.Channels([rules.Entry("c")]), Limits(), None)
+    (refusal,) = made.subscribe(effects.Ticket(), ["c"], 0.0)
+    assert isinstance(refusal, effects.Refused)
+    assert isinstance(refusal.error, errors.Unauthenticated)

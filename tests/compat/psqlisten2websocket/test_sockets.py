@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg2.extensions
 import pytest
 
-from tests.acceptance.wire import ACCEPT, CLOSE, PING, TEXT, Peer, ask
-from tests.conftest import Database
-from tests.serving import ROOT, Server, running, serving
+from tests.support.databases import Database
+from tests.support.pgrpc_server import ROOT, Server, running, serving
+from tests.support.ws_raw import ACCEPT, CLOSE, PING, TEXT, Peer, ask
 
 PAGE = "<script src='main.js'></script>"
 TRIGGER = """

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from pgrpc import config
 from pgrpc.auth import keys
-from tests import issuer
+from tests.support import token_issuer
 
 RSA = rsa.generate_private_key(65537, 2048)
 SHORT = rsa.generate_private_key(65537, 1024)
@@ -33,12 +33,12 @@ def of_set(*listed: Any, pinned: Any = ()) -> Any:
     [
         (config.Auth(secret=SECRET), {"HS256"}),
         (config.Auth(secret=SECRET, algorithms=("HS256", "HS384")), {"HS256", "HS384"}),
-        (config.Auth(public_key=issuer.pem(RSA)), {"RS256"}),
-        (config.Auth(public_key=issuer.pem(RSA), algorithms=("PS512", "ES256")), {"PS512"}),
-        (config.Auth(public_key=issuer.pem(P256)), {"ES256"}),
-        (config.Auth(public_key=issuer.pem(P384)), {"ES384"}),
-        (config.Auth(public_key=issuer.pem(P521)), {"ES512"}),
-        (config.Auth(public_key=issuer.pem(ED)), {"EdDSA"}),
+        (config.Auth(public_key=token_issuer.pem(RSA)), {"RS256"}),
+        (config.Auth(public_key=token_issuer.pem(RSA), algorithms=("PS512", "ES256")), {"PS512"}),
+        (config.Auth(public_key=token_issuer.pem(P256)), {"ES256"}),
+        (config.Auth(public_key=token_issuer.pem(P384)), {"ES384"}),
+        (config.Auth(public_key=token_issuer.pem(P521)), {"ES512"}),
+        (config.Auth(public_key=token_issuer.pem(ED)), {"EdDSA"}),
         (config.Auth(jwks="https://x/"), set()),
     ],
 )
@@ -57,18 +57,21 @@ PRIVATE = RSA.private_bytes(
 @pytest.mark.parametrize(
     ("auth", "words"),
     [
-        (config.Auth(secret=issuer.pem(RSA)), "looks like a public key, which is no secret: write it as public_key"),
+        (
+            config.Auth(secret=token_issuer.pem(RSA)),
+            "looks like a public key, which is no secret: write it as public_key",
+        ),
         (config.Auth(public_key=PRIVATE), "is a private key, which the server has no use for: give the public one"),
         (config.Auth(public_key="-----BEGIN x"), "is not the PEM text of a public key or certificate"),
         (config.Auth(public_key="-----BEGIN CERTIFICATE-----"), "is not the PEM text of a public key or certificate"),
-        (config.Auth(public_key=issuer.pem(SHORT)), "is an RSA key of 1024 bits; at least 2048 are needed"),
+        (config.Auth(public_key=token_issuer.pem(SHORT)), "is an RSA key of 1024 bits; at least 2048 are needed"),
         (
-            config.Auth(public_key=issuer.pem(P256), algorithms=("RS256",)),
+            config.Auth(public_key=token_issuer.pem(P256), algorithms=("RS256",)),
             "is for ES256: none of them is in auth.algorithms",
         ),
         *(
             (
-                config.Auth(public_key=issuer.pem(odd)),
+                config.Auth(public_key=token_issuer.pem(odd)),
                 "is of a kind that tokens are not signed with: RSA, EC (P-256, P-384, P-521) or Ed25519 is needed",
             )
             for odd in (KOBLITZ, dsa.generate_private_key(1024))
@@ -86,7 +89,7 @@ def test_a_certificate_holds_a_public_key() -> None:
 
 
 def test_a_set_gives_the_keys_that_are_of_use() -> None:
-    rsa_key, ec_key = issuer.public_jwk(RSA, kid="a"), issuer.public_jwk(P256, kid="b")
+    rsa_key, ec_key = token_issuer.public_jwk(RSA, kid="a"), token_issuer.public_jwk(P256, kid="b")
     found = of_set(
         rsa_key,
         ec_key,
@@ -100,20 +103,24 @@ def test_a_set_gives_the_keys_that_are_of_use() -> None:
         {**ec_key, "crv": "P-521"},
         {**ec_key, "kty": []},
         {"kty": "oct", "k": "c2VjcmV0"},
-        issuer.public_jwk(SHORT),
-        issuer.public_jwk(P384),
+        token_issuer.public_jwk(SHORT),
+        token_issuer.public_jwk(P384),
     )
     assert [(set(key.algorithms), key.id) for key in found] == [({"RS256"}, "a"), ({"ES256"}, "b")]
 
 
 def test_a_private_key_in_a_set_verifies_and_cannot_sign() -> None:
-    private = {**issuer.public_jwk(P256), "d": "AAAA"}
+    private = {**token_issuer.public_jwk(P256), "d": "AAAA"}
     (found,) = of_set(private)
     assert isinstance(found.material, ec.EllipticCurvePublicKey)
 
 
 def test_a_set_is_pinned_to_the_algorithms_of_the_file() -> None:
-    listed = [issuer.public_jwk(RSA, alg="RS256"), issuer.public_jwk(RSA), issuer.public_jwk(ED, kid=7)]
+    listed = [
+        token_issuer.public_jwk(RSA, alg="RS256"),
+        token_issuer.public_jwk(RSA),
+        token_issuer.public_jwk(ED, kid=7),
+    ]
     assert [set(key.algorithms) for key in of_set(*listed, pinned=("PS256", "EdDSA"))] == [{"PS256"}, {"EdDSA"}]
 
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pgrpc import observe
 from pgrpc.auth import keyset
-from tests import issuer
+from tests.support import token_issuer
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 
@@ -27,7 +27,7 @@ class Source:
         self.go.set()
 
     def publish(self, *kids: str) -> None:
-        self.answer = json.dumps({"keys": [issuer.public_jwk(KEY, kid=kid) for kid in kids]}).encode()
+        self.answer = json.dumps({"keys": [token_issuer.public_jwk(KEY, kid=kid) for kid in kids]}).encode()
 
     async def __call__(self) -> bytes:
         self.asked += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgrpc import config
-from tests import certificates
+from tests.support import certificates
 
 DSN = "database: {dsn: x}\n"
 

@@ -8,7 +8,7 @@ import pytest
 from pgrpc.core.channels import rules
 from pgrpc.core.identity import claims, identity
 from pgrpc.core.wire import jsontext
-from tests.unit.building import somebody
+from tests.support.samples import somebody
 
 
 def listed(*names: str) -> rules.Channels:

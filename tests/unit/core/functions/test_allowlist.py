@@ -8,8 +8,8 @@ import pytest
 
 from pgrpc.core.functions import allowlist, pgtypes, routines
 from pgrpc.core.wire import errors
-from tests.unit import building
-from tests.unit.building import CALLERS, argument, routine
+from tests.support import samples
+from tests.support.samples import CALLERS, argument, routine
 
 Entry = partial(allowlist.Entry, "add", "public.add")
 ADD = routine(argument("a"), argument("b"), signature="public.add(integer, integer)")
@@ -77,7 +77,7 @@ def test_the_others_are_built_all_the_same() -> None:
     [
         pytest.param(routine(kind="aggregate"), "it is an aggregate function", id="aggregate"),
         pytest.param(routine(kind="window"), "it is a window function", id="window"),
-        pytest.param(routine(returns=building.TRIGGER), "it returns trigger", id="trigger"),
+        pytest.param(routine(returns=samples.TRIGGER), "it returns trigger", id="trigger"),
         *(
             pytest.param(
                 routine(returns=pgtypes.Type(1, name, name, "pseudo")), f"it returns {name}", id=name
@@ -88,17 +88,17 @@ def test_the_others_are_built_all_the_same() -> None:
             )
         ),
         pytest.param(
-            routine(argument("x", building.ANY)),
+            routine(argument("x", samples.ANY)),
             "its argument x has the type any, which JSON cannot express",
             id="any",
         ),
         pytest.param(
-            routine(argument("x", building.ANYARRAY)),
+            routine(argument("x", samples.ANYARRAY)),
             "its argument x has the type anyarray, which JSON cannot express",
             id="anyarray",
         ),
         pytest.param(
-            routine(argument("x", building.array(building.RECORD, 2287), "variadic")),
+            routine(argument("x", samples.array(samples.RECORD, 2287), "variadic")),
             "its argument x has the type record[], which JSON cannot express",
             id="record[]",
         ),
@@ -131,10 +131,10 @@ def test_a_missing_privilege(changes: Any, words: str) -> None:
 @pytest.mark.parametrize(
     "of",
     [
-        pytest.param(routine(returns=building.VOID), id="returns void"),
-        pytest.param(routine(returns=building.RECORD), id="returns record"),
-        pytest.param(routine(kind="procedure", returns=building.VOID), id="procedure"),
-        pytest.param(routine(argument("x", building.ANY, "out")), id="a pseudo-type that is only an output"),
+        pytest.param(routine(returns=samples.VOID), id="returns void"),
+        pytest.param(routine(returns=samples.RECORD), id="returns record"),
+        pytest.param(routine(kind="procedure", returns=samples.VOID), id="procedure"),
+        pytest.param(routine(argument("x", samples.ANY, "out")), id="a pseudo-type that is only an output"),
         pytest.param(
             routine(returns=pgtypes.Type(1, "public.trigger", "trigger", "composite")), id="a type called trigger"
         ),
@@ -157,8 +157,8 @@ def test_every_overload_must_be_callable() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "ambiguous"),
     [
-        pytest.param([argument("a")], [argument("a", building.TEXT)], True, id="the same names"),
-        pytest.param([argument("$1")], [argument("$1", building.TEXT)], True, id="unnamed"),
+        pytest.param([argument("a")], [argument("a", samples.TEXT)], True, id="the same names"),
+        pytest.param([argument("$1")], [argument("$1", samples.TEXT)], True, id="unnamed"),
         pytest.param([argument("a")], [argument("b")], False, id="other names"),
         pytest.param([argument("a")], [argument("a"), argument("b")], False, id="more names"),
         pytest.param([argument("a")], [argument("a"), argument("b", default=True)], True, id="a default more"),
@@ -275,13 +275,13 @@ def test_a_role_that_no_client_has_is_reported_elsewhere() -> None:
 
 
 def test_a_predicate() -> None:
-    right = routine(argument("channel", building.TEXT), returns=building.BOOL)
+    right = routine(argument("channel", samples.TEXT), returns=samples.BOOL)
     others = [
-        routine(argument("channel", building.VARCHAR), returns=building.BOOL),
-        routine(argument("channel", building.TEXT), returns=building.TEXT),
-        routine(argument("channel", building.TEXT), returns=building.BOOL, returns_set=True),
-        routine(argument("channel", building.TEXT), argument("x", default=True), returns=building.BOOL),
-        routine(returns=building.BOOL),
+        routine(argument("channel", samples.VARCHAR), returns=samples.BOOL),
+        routine(argument("channel", samples.TEXT), returns=samples.TEXT),
+        routine(argument("channel", samples.TEXT), returns=samples.BOOL, returns_set=True),
+        routine(argument("channel", samples.TEXT), argument("x", default=True), returns=samples.BOOL),
+        routine(returns=samples.BOOL),
     ]
     function = allowlist.predicate("may", [*others, right], CALLERS)
     call = function.bind(["a.b"])
@@ -295,7 +295,7 @@ def test_a_predicate() -> None:
 
 
 def test_a_predicate_that_nobody_may_ask() -> None:
-    of = routine(argument("channel", building.TEXT), returns=building.BOOL, executable_by=frozenset())
+    of = routine(argument("channel", samples.TEXT), returns=samples.BOOL, executable_by=frozenset())
     with pytest.raises(allowlist.Unusable, match=r"app lacks EXECUTE on function public\.f\(text\)"):
         allowlist.predicate("may", [of], CALLERS)
     assert allowlist.predicate("may", [of], None).overloads[0].routine is of
@@ -318,7 +318,7 @@ def test_a_hook_that_one_caller_may_not_run() -> None:
         allowlist.hook("check", [of], TWO)
     assert allowlist.hook("check", [of], None) is of
     with pytest.raises(allowlist.Unusable, match=r"public.f\(\) cannot be called: it returns trigger"):
-        allowlist.hook("check", [routine(returns=building.TRIGGER)], CALLERS)
+        allowlist.hook("check", [routine(returns=samples.TRIGGER)], CALLERS)
 
 
 def test_warnings() -> None:

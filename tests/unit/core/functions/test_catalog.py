@@ -9,18 +9,18 @@ import pytest
 from pgrpc.core.functions import catalog, signatures
 from pgrpc.core.limits import ratelimit
 from pgrpc.core.wire import errors, jsontext
-from tests.unit import building
-from tests.unit.building import argument, function, routine
+from tests.support import samples
+from tests.support.samples import argument, function, routine
 
 ADD = routine(argument("a"), argument("b"))
-DEFAULTS = routine(argument("a"), argument("b", default=True), argument("c", building.TEXT, default=True))
-FORMAT = routine(argument("template", building.TEXT), argument("values", building.INT4S, "variadic"))
-SUM = routine(argument("values", building.INT8S, "variadic"))
+DEFAULTS = routine(argument("a"), argument("b", default=True), argument("c", samples.TEXT, default=True))
+FORMAT = routine(argument("template", samples.TEXT), argument("values", samples.INT4S, "variadic"))
+SUM = routine(argument("values", samples.INT8S, "variadic"))
 OPTIONAL = routine(
-    argument("a"), argument("b", default=True), argument("values", building.INT4S, "variadic", default=True)
+    argument("a"), argument("b", default=True), argument("values", samples.INT4S, "variadic", default=True)
 )
-ONE = routine(argument("value", building.JSONB))
-UNNAMED = routine(argument("$1"), argument("$2", building.TEXT))
+ONE = routine(argument("value", samples.JSONB))
+UNNAMED = routine(argument("$1"), argument("$2", samples.TEXT))
 OUT = routine(argument("a"), argument("x", mode="out"), argument("b", mode="inout"))
 
 
@@ -69,11 +69,11 @@ def told(of: catalog.Function, params: Any) -> str:
         pytest.param(SUM, [], ("values",), {"values": []}, ("",), id="variadic alone, none"),
         pytest.param(SUM, ["5", Decimal("6.0")], ("values",), {"values": [5, 6]}, ("",), id="variadic, normalised"),
         pytest.param(
-            routine(argument("values", building.JSONBS, "variadic")), [[1], [2]], ("values",), {"values": [[1], [2]]},
+            routine(argument("values", samples.JSONBS, "variadic")), [[1], [2]], ("values",), {"values": [[1], [2]]},
             ("",), id="variadic, arrays as elements",
         ),
         pytest.param(
-            routine(argument("a", building.INT4S), argument("b", building.TEXTS)), [[1], [["x"]]], ("a", "b"),
+            routine(argument("a", samples.INT4S), argument("b", samples.TEXTS)), [[1], [["x"]]], ("a", "b"),
             {"a": [1], "b": [["x"]]}, ("/0", "/1"), id="two arrays",
         ),
         pytest.param(SUM, [[1]], ("values",), {"values": [1]}, ("/0",), id="variadic alone, an array"),
@@ -123,13 +123,13 @@ def test_arguments_are_exact(value: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("of", "value", "text"),
     [
-        pytest.param(building.INT4, 1, "1", id="a number"),
-        pytest.param(building.NUMERIC, Decimal("0.10"), "0.10", id="a decimal"),
-        pytest.param(building.BOOL, True, "true", id="a boolean"),
-        pytest.param(building.TEXT, None, None, id="NULL"),
-        pytest.param(building.TEXT, "", "", id="an empty text"),
-        pytest.param(building.TEXT, '"\\u0000\'', '"\\u0000\'', id="a text as it is"),
-        pytest.param(building.base(99999, "an extension's"), {"a": 1}, '{"a":1}', id="JSON as the text of it"),
+        pytest.param(samples.INT4, 1, "1", id="a number"),
+        pytest.param(samples.NUMERIC, Decimal("0.10"), "0.10", id="a decimal"),
+        pytest.param(samples.BOOL, True, "true", id="a boolean"),
+        pytest.param(samples.TEXT, None, None, id="NULL"),
+        pytest.param(samples.TEXT, "", "", id="an empty text"),
+        pytest.param(samples.TEXT, '"\\u0000\'', '"\\u0000\'', id="a text as it is"),
+        pytest.param(samples.base(99999, "an extension's"), {"a": 1}, '{"a":1}', id="JSON as the text of it"),
     ],
 )  # fmt: skip
 def test_scalars_travel_as_texts(of: Any, value: Any, text: str | None) -> None:
@@ -137,7 +137,7 @@ def test_scalars_travel_as_texts(of: Any, value: Any, text: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "of", [building.INT4S, building.JSONB, building.composite(x=building.INT4), building.domain(building.INT4)]
+    "of", [samples.INT4S, samples.JSONB, samples.composite(x=samples.INT4), samples.domain(samples.INT4)]
 )
 def test_beside_what_is_no_scalar_all_travel_as_one_object(of: Any) -> None:
     call = function(routine(argument("a", of), argument("b"))).bind([None, 2] if of.kind != "domain" else [1, 2])
@@ -150,11 +150,11 @@ def test_whole_numbers_are_written_without_a_point() -> None:
 
 
 ALL_KINDS = [
-    building.BOOL, building.INT2, building.INT4, building.INT8, building.OID, building.NUMERIC, building.FLOAT8,
-    building.TEXT, building.JSONB, building.base(790, "money"), building.base(2950, "uuid"), building.enum("5", "a"),
-    building.INT4S, building.INT8S, building.JSONBS, building.domain(building.INT8), building.domain(building.INT8S),
-    building.array(building.NUMERIC, 1231), building.array(building.composite(x=building.INT8), 60001),
-    building.composite(x=building.INT4, y=building.NUMERIC, z=building.INT8S), building.base(99999, "an extension's"),
+    samples.BOOL, samples.INT2, samples.INT4, samples.INT8, samples.OID, samples.NUMERIC, samples.FLOAT8,
+    samples.TEXT, samples.JSONB, samples.base(790, "money"), samples.base(2950, "uuid"), samples.enum("5", "a"),
+    samples.INT4S, samples.INT8S, samples.JSONBS, samples.domain(samples.INT8), samples.domain(samples.INT8S),
+    samples.array(samples.NUMERIC, 1231), samples.array(samples.composite(x=samples.INT8), 60001),
+    samples.composite(x=samples.INT4, y=samples.NUMERIC, z=samples.INT8S), samples.base(99999, "an extension's"),
 ]  # fmt: skip
 SPELLINGS = [
     1, -1, 2**31, 2**63, True, None, "", "a", "5", "-5", "+5", "0.10", "1e2", "9223372036854775807", Decimal("1.0"),
@@ -210,8 +210,8 @@ def test_what_is_accepted_at_once_needs_no_other_spelling(of: Any) -> None:
             id="unnamed, one before left out",
         ),
         pytest.param(ONE, ["a\0"], [("/0", "postgresql")], id="NUL"),
-        pytest.param(routine(argument("a", building.TEXT)), ["a\0"], [("/0", "postgresql")], id="NUL in a text"),
-        pytest.param(routine(argument("a", building.TEXT)), ["\ud800"], [("/0", "postgresql")], id="a surrogate"),
+        pytest.param(routine(argument("a", samples.TEXT)), ["a\0"], [("/0", "postgresql")], id="NUL in a text"),
+        pytest.param(routine(argument("a", samples.TEXT)), ["\ud800"], [("/0", "postgresql")], id="a surrogate"),
         pytest.param(ONE, {"value": [1, {"b/": "\0"}]}, [("/value/1/b~1", "postgresql")], id="NUL inside"),
         pytest.param(ONE, {"value": {"a": {"\0": 1}}}, [("/value/a", "postgresql")], id="NUL in a name"),
         pytest.param(
@@ -219,7 +219,7 @@ def test_what_is_accepted_at_once_needs_no_other_spelling(of: Any) -> None:
         ),
         pytest.param(ONE, [{"\ud800": 1}], [("/0", "postgresql")], id="surrogate in a name"),
         pytest.param(
-            routine(argument("values", building.TEXTS, "variadic")), ["a", "\0"], [("/1", "postgresql")],
+            routine(argument("values", samples.TEXTS, "variadic")), ["a", "\0"], [("/1", "postgresql")],
             id="NUL in a variadic element",
         ),
     ],
@@ -232,18 +232,18 @@ def test_refused(of: Any, params: Any, expected: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("of", "innermost", "rule"),
     [
-        (building.INT4S, 1, None),
-        (building.INT4S, "x", "type"),
-        (building.INT8S, "5", None),
-        (building.TEXTS, "\0", "postgresql"),
-        (building.JSONB, Decimal("1.5"), None),
-        (building.JSONB, "\0", "postgresql"),
+        (samples.INT4S, 1, None),
+        (samples.INT4S, "x", "type"),
+        (samples.INT8S, "5", None),
+        (samples.TEXTS, "\0", "postgresql"),
+        (samples.JSONB, Decimal("1.5"), None),
+        (samples.JSONB, "\0", "postgresql"),
     ],
 )
 def test_what_can_be_parsed_can_be_bound(of: Any, innermost: Any, rule: str | None, depth: int) -> None:
     """However deep it is. Of arrays of more than six dimensions PostgreSQL itself says what is wrong."""
     of_array = function(routine(argument("a", of)))
-    value = building.nested(depth, innermost)
+    value = samples.nested(depth, innermost)
     if rule is None:
         assert of_array.bind([value]).arguments == (f'{{"a":{"[" * depth}{innermost}{"]" * depth}}}',)
     else:
@@ -252,14 +252,14 @@ def test_what_can_be_parsed_can_be_bound(of: Any, innermost: Any, rule: str | No
 
 def test_a_schema_that_needs_too_much_stack_for_a_value() -> None:
     of_any = function(
-        routine(argument("a", building.JSONB)),
+        routine(argument("a", samples.JSONB)),
         narrowed={
             "properties": {"a": {"$ref": "#/$defs/a"}},
             "$defs": {"a": {"allOf": [{"oneOf": [{"allOf": [{"items": {"$ref": "#/$defs/a"}}]}]}]}},
         },
     )
-    assert of_any.bind([building.nested(20, 1)])
-    assert refused(of_any, [building.nested(jsontext.MAX_DEPTH, 1)]) == [("", "postgresql")]
+    assert of_any.bind([samples.nested(20, 1)])
+    assert refused(of_any, [samples.nested(jsontext.MAX_DEPTH, 1)]) == [("", "postgresql")]
 
 
 def test_many_faults_are_counted_but_not_all_listed() -> None:
@@ -300,7 +300,7 @@ def test_the_parameter_that_was_probably_meant(params: Any, words: Any) -> None:
 
 
 def test_a_name_inside_a_value_keeps_its_words() -> None:
-    of = routine(argument("pair", building.composite(left=building.INT4)))
+    of = routine(argument("pair", samples.composite(left=samples.INT4)))
     with pytest.raises(errors.InvalidParams) as caught:
         function(of).bind({"pair": {"left": 1, "lift": 2}})
     assert [fault["path"] for fault in caught.value.data] == ["/pair/lift"]
@@ -348,7 +348,7 @@ def test_narrowed(of: Any, params: Any, expected: list[tuple[str, str]]) -> None
 
 
 def test_a_narrowed_schema_sees_normalised_values() -> None:
-    of = function(routine(argument("id", building.INT8)), narrowed={"properties": {"id": {"type": "integer"}}})
+    of = function(routine(argument("id", samples.INT8)), narrowed={"properties": {"id": {"type": "integer"}}})
     assert of.bind({"id": "7"}).arguments == ("7",)
 
 
@@ -360,8 +360,8 @@ def test_what_fits_the_narrowed_schema_is_bound() -> None:
 
 
 SHORT = routine(argument("id"), signature="public.f(id)")
-LONG = routine(argument("id"), argument("name", building.TEXT), signature="public.f(id, name)")
-OTHER = routine(argument("email", building.TEXT), signature="public.f(email)")
+LONG = routine(argument("id"), argument("name", samples.TEXT), signature="public.f(id, name)")
+OTHER = routine(argument("email", samples.TEXT), signature="public.f(email)")
 FORMS = "public.f(id integer), public.f(id integer, name text), public.f(email text)"
 
 
@@ -441,7 +441,7 @@ def test_reset(volatility: str, configured: bool | None, reset: bool) -> None:
 
 
 def test_a_method_is_found_by_its_exact_name() -> None:
-    functions = building.functions({"add": function(ADD, method="add"), "one": function(ONE, method="one")})
+    functions = samples.functions({"add": function(ADD, method="add"), "one": function(ONE, method="one")})
     assert functions.bind("add", [1, 2]).routine is ADD
     assert functions.methods == ("add", "one")
     for name in ("Add", "add ", "", "f", "public.f", "rpc.on", "pg_sleep"):
@@ -465,10 +465,8 @@ def test_who_may_call_and_how_often() -> None:
 
 
 def test_calls_can_share_what_checking_them_may_cost() -> None:
-    slow = function(
-        routine(argument("a", building.TEXTS)), narrowed={"properties": {"a": {"items": {"format": "uri"}}}}
-    )
-    of = building.functions({"slow": slow})
+    slow = function(routine(argument("a", samples.TEXTS)), narrowed={"properties": {"a": {"items": {"format": "uri"}}}})
+    of = samples.functions({"slow": slow})
     of.predicates = {"slow": slow}
     params: Any = [["http://a/" + "a" * 8000] * 10]
     for _ in range(5):
@@ -483,5 +481,5 @@ def test_whether_a_channel_may_be_heard_is_a_call() -> None:
     of = catalog.Catalog([])
     with pytest.raises(errors.Unavailable):
         of.ask("may_listen", "room.7")
-    of.predicates = {"may_listen": function(routine(argument("channel", building.TEXT)))}
+    of.predicates = {"may_listen": function(routine(argument("channel", samples.TEXT)))}
     assert of.ask("may_listen", "room.7").arguments == ("room.7",)

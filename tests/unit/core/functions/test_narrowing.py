@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from pgrpc.core.functions import narrowing, pgtypes, routines, signatures
-from tests.unit import building
-from tests.unit.building import argument, routine
+from tests.support import samples
+from tests.support.samples import argument, routine
 
 ADD = routine(argument("a"), argument("b"))
 OPTIONAL = routine(argument("a", default=True), argument("b", default=True))
@@ -72,7 +72,7 @@ def test_names_and_types(document: Any, expected: list[str]) -> None:
 
 
 def test_a_number_where_the_argument_is_text() -> None:
-    assert faults({"properties": {"sku": {"type": "number"}}}, routine(argument("sku", building.TEXT))) == [
+    assert faults({"properties": {"sku": {"type": "number"}}}, routine(argument("sku", samples.TEXT))) == [
         "the schema requires sku to be a number, but the argument is text"
     ]
 
@@ -80,14 +80,14 @@ def test_a_number_where_the_argument_is_text() -> None:
 @pytest.mark.parametrize(
     ("of", "asked", "fits"),
     [
-        pytest.param(building.TEXT, "string", True, id="text"),
-        pytest.param(building.NUMERIC, "integer", True, id="numeric can be an integer"),
-        pytest.param(building.INT8, "string", False, id="int8: digits have become an integer by then"),
-        pytest.param(building.enum("a"), "string", True, id="enum"),
-        pytest.param(building.JSONB, "array", True, id="json can be anything"),
-        pytest.param(building.INT4S, "array", True, id="array"),
-        pytest.param(building.INT4S, "integer", False, id="array is no integer"),
-        pytest.param(building.domain(building.INT4, not_null=True), "null", False, id="never null"),
+        pytest.param(samples.TEXT, "string", True, id="text"),
+        pytest.param(samples.NUMERIC, "integer", True, id="numeric can be an integer"),
+        pytest.param(samples.INT8, "string", False, id="int8: digits have become an integer by then"),
+        pytest.param(samples.enum("a"), "string", True, id="enum"),
+        pytest.param(samples.JSONB, "array", True, id="json can be anything"),
+        pytest.param(samples.INT4S, "array", True, id="array"),
+        pytest.param(samples.INT4S, "integer", False, id="array is no integer"),
+        pytest.param(samples.domain(samples.INT4, not_null=True), "null", False, id="never null"),
     ],
 )
 def test_schema_against_type(of: pgtypes.Type, asked: str, fits: bool) -> None:
@@ -95,7 +95,7 @@ def test_schema_against_type(of: pgtypes.Type, asked: str, fits: bool) -> None:
 
 
 def test_a_schema_for_overloads_may_name_what_any_of_them_takes() -> None:
-    found = routine(argument("id")), routine(argument("email", building.TEXT)), routine(argument("id", building.INT8))
+    found = routine(argument("id")), routine(argument("email", samples.TEXT)), routine(argument("id", samples.INT8))
     assert faults({"properties": {"id": {"type": "integer"}, "email": {"type": "string"}}}, *found) == []
     assert faults({"properties": {"id": {"type": "string"}, "y": {}}}, *found) == [
         "the schema names 'y', but the function takes email, id",

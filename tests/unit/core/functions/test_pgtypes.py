@@ -7,11 +7,11 @@ import pytest
 
 from pgrpc.core.functions import pgtypes
 from pgrpc.core.validation import schemas
-from tests.unit import building
+from tests.support import samples
 
-RANGE = pgtypes.Type(3904, "pg_catalog.int4range", "int4range", "range", building.INT4)
+RANGE = pgtypes.Type(3904, "pg_catalog.int4range", "int4range", "range", samples.INT4)
 MULTIRANGE = pgtypes.Type(4451, "pg_catalog.int4multirange", "int4multirange", "multirange", RANGE)
-PAIR = building.composite(x=building.INT4, y=building.TEXT)
+PAIR = samples.composite(x=samples.INT4, y=samples.TEXT)
 
 
 def fits(of: pgtypes.Type, value: Any, typmod: int = -1) -> bool:
@@ -20,26 +20,26 @@ def fits(of: pgtypes.Type, value: Any, typmod: int = -1) -> bool:
 
 
 def of_oid(oid: int) -> pgtypes.Type:
-    return building.base(oid, f"type {oid}")
+    return samples.base(oid, f"type {oid}")
 
 
 @pytest.mark.parametrize(
     ("of", "good", "bad"),
     [
-        pytest.param(building.BOOL, [True, False], [0, 1, "t"], id="boolean"),
-        pytest.param(building.INT2, [-(2**15), 2**15 - 1], [-(2**15) - 1, 2**15, "1", True, Decimal("1.5")], id="int2"),
-        pytest.param(building.INT4, [-(2**31), 2**31 - 1], [-(2**31) - 1, 2**31, "1", [1]], id="int4"),
-        pytest.param(building.INT8, [-(2**63), 2**63 - 1], [-(2**63) - 1, 2**63, Decimal("1e999999999")], id="int8"),
-        pytest.param(building.OID, [0, 2**32 - 1], [-1, 2**32, "pg_class"], id="oid"),
-        pytest.param(building.NUMERIC, [1, Decimal("0.1"), Decimal("1e300")], ["1", True, "NaN"], id="numeric"),
+        pytest.param(samples.BOOL, [True, False], [0, 1, "t"], id="boolean"),
+        pytest.param(samples.INT2, [-(2**15), 2**15 - 1], [-(2**15) - 1, 2**15, "1", True, Decimal("1.5")], id="int2"),
+        pytest.param(samples.INT4, [-(2**31), 2**31 - 1], [-(2**31) - 1, 2**31, "1", [1]], id="int4"),
+        pytest.param(samples.INT8, [-(2**63), 2**63 - 1], [-(2**63) - 1, 2**63, Decimal("1e999999999")], id="int8"),
+        pytest.param(samples.OID, [0, 2**32 - 1], [-1, 2**32, "pg_class"], id="oid"),
+        pytest.param(samples.NUMERIC, [1, Decimal("0.1"), Decimal("1e300")], ["1", True, "NaN"], id="numeric"),
         pytest.param(of_oid(700), [1, Decimal("0.1")], ["1"], id="float4"),
-        pytest.param(building.FLOAT8, [1, Decimal("0.1")], ["1", {}], id="float8"),
+        pytest.param(samples.FLOAT8, [1, Decimal("0.1")], ["1", {}], id="float8"),
         pytest.param(of_oid(790), ["$1.50", 1, Decimal("1.5")], [True, []], id="money"),
-        pytest.param(building.TEXT, ["", "a" * 1000], [1, ["a"], {}], id="text"),
+        pytest.param(samples.TEXT, ["", "a" * 1000], [1, ["a"], {}], id="text"),
         pytest.param(of_oid(18), ["", "a"], ["ab", 1], id="char"),
         pytest.param(of_oid(19), ["a" * 63], ["a" * 64], id="name"),
         pytest.param(of_oid(17), ["\\x", "\\x00fF"], ["", "00", "\\x0", "\\xg0"], id="bytea"),
-        pytest.param(building.BIT, ["", "0101"], ["2", 1], id="bit"),
+        pytest.param(samples.BIT, ["", "0101"], ["2", 1], id="bit"),
         pytest.param(
             of_oid(2950), ["01234567-89ab-CDEF-0123-456789abcdef"], ["", "01234567", "0" * 32, 1, "\ud800"], id="uuid"
         ),
@@ -59,8 +59,8 @@ def of_oid(oid: int) -> pgtypes.Type:
         pytest.param(of_oid(1083), ["12:00", "12:00:00.5"], ["12", "12:00:00Z", "noon"], id="time"),
         pytest.param(of_oid(1266), ["12:00:00+02", "12:00Z", "12:00-02:30"], ["12:00", "12:00 UTC"], id="timetz"),
         pytest.param(of_oid(1186), ["1 day", "P1D"], [1], id="interval"),
-        pytest.param(building.JSON, [1, "a", [], {}, True], [], id="json"),
-        pytest.param(building.JSONB, [1, "a", [], {}, True], [], id="jsonb"),
+        pytest.param(samples.JSON, [1, "a", [], {}, True], [], id="json"),
+        pytest.param(samples.JSONB, [1, "a", [], {}, True], [], id="jsonb"),
         *(
             pytest.param(of_oid(oid), ["a"], [1, {}, []], id=name)
             for oid, name in (
@@ -69,7 +69,7 @@ def of_oid(oid: int) -> pgtypes.Type:
                 (718, "circle"), (3614, "tsvector"), (3615, "tsquery"),
             )
         ),
-        pytest.param(building.enum("sad", "ok"), ["sad", "ok"], ["", "SAD", 1], id="enum"),
+        pytest.param(samples.enum("sad", "ok"), ["sad", "ok"], ["", "SAD", 1], id="enum"),
         pytest.param(of_oid(99999), [1, "a", [], {}, True], [], id="a type of an extension"),
         pytest.param(
             RANGE,
@@ -85,23 +85,23 @@ def of_oid(oid: int) -> pgtypes.Type:
             id="composite",
         ),
         pytest.param(
-            building.INT4S, [[], [1, None], [[1, 2], [3, 4]], [[[1]]]], [1, ["a"], [["a"]], "{1}"], id="int4[]"
+            samples.INT4S, [[], [1, None], [[1, 2], [3, 4]], [[[1]]]], [1, ["a"], [["a"]], "{1}"], id="int4[]"
         ),
-        pytest.param(building.JSONBS, [[], [1, "a", [{}], None]], [{}, "{}"], id="jsonb[]"),
+        pytest.param(samples.JSONBS, [[], [1, "a", [{}], None]], [{}, "{}"], id="jsonb[]"),
         pytest.param(
-            building.array(PAIR, 60001),
+            samples.array(PAIR, 60001),
             [[{"x": 1}], [[{"x": 1}], [None]]],
             [{"x": 1}, [{"x": "a"}], [[{"z": 1}]]],
             id="composite[]",
         ),
         pytest.param(
-            building.composite(tags=building.TEXTS, inner=PAIR),
+            samples.composite(tags=samples.TEXTS, inner=PAIR),
             [{"tags": [["a"]], "inner": {"y": "a"}}],
             [{"tags": "a"}, {"tags": [1]}, {"inner": {"y": 1}}],
             id="composite of array and composite",
         ),
-        pytest.param(building.domain(building.INT4), [1], ["a", 2**31], id="domain"),
-        pytest.param(building.domain(building.INT4S), [[1], [[1]]], ["a", ["a"], [["a"]]], id="domain over array"),
+        pytest.param(samples.domain(samples.INT4), [1], ["a", 2**31], id="domain"),
+        pytest.param(samples.domain(samples.INT4S), [[1], [[1]]], ["a", ["a"], [["a"]]], id="domain over array"),
     ],
 )  # fmt: skip
 def test_what_fits(of: pgtypes.Type, good: list[Any], bad: list[Any]) -> None:
@@ -113,16 +113,16 @@ def test_what_fits(of: pgtypes.Type, good: list[Any], bad: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("of", "nullable"),
     [
-        pytest.param(building.INT4, True, id="base"),
-        pytest.param(building.enum("a"), True, id="enum"),
-        pytest.param(building.domain(building.INT4), True, id="domain"),
-        pytest.param(building.domain(building.INT4, not_null=True), False, id="domain that is not null"),
+        pytest.param(samples.INT4, True, id="base"),
+        pytest.param(samples.enum("a"), True, id="enum"),
+        pytest.param(samples.domain(samples.INT4), True, id="domain"),
+        pytest.param(samples.domain(samples.INT4, not_null=True), False, id="domain that is not null"),
         pytest.param(
-            building.domain(building.domain(building.INT4, not_null=True)), False, id="domain over one that is not null"
+            samples.domain(samples.domain(samples.INT4, not_null=True)), False, id="domain over one that is not null"
         ),
-        pytest.param(building.domain(building.domain(building.enum("a"))), True, id="domain over domain over enum"),
-        pytest.param(building.domain(building.enum("a"), not_null=True), False, id="domain over enum, not null"),
-        pytest.param(building.domain(building.JSONB), True, id="domain over json"),
+        pytest.param(samples.domain(samples.domain(samples.enum("a"))), True, id="domain over domain over enum"),
+        pytest.param(samples.domain(samples.enum("a"), not_null=True), False, id="domain over enum, not null"),
+        pytest.param(samples.domain(samples.JSONB), True, id="domain over json"),
     ],
 )
 def test_null(of: pgtypes.Type, nullable: bool) -> None:
@@ -130,26 +130,26 @@ def test_null(of: pgtypes.Type, nullable: bool) -> None:
 
 
 def test_null_inside() -> None:
-    strict = building.domain(building.INT4, not_null=True)
-    assert not fits(building.array(strict, 60002), [1, None])
-    assert fits(building.array(strict, 60002), None)
-    assert not fits(building.composite(x=strict), {"x": None})
+    strict = samples.domain(samples.INT4, not_null=True)
+    assert not fits(samples.array(strict, 60002), [1, None])
+    assert fits(samples.array(strict, 60002), None)
+    assert not fits(samples.composite(x=strict), {"x": None})
     # PostgreSQL itself makes what is left out NULL, and refuses it.
-    assert fits(building.composite(x=strict), {})
+    assert fits(samples.composite(x=strict), {})
 
 
 @pytest.mark.parametrize(
     ("of", "typmod", "good", "bad"),
     [
-        pytest.param(building.VARCHAR, 4 + 2, ["", "é😀", None], ["abc"], id="varchar(2)"),
-        pytest.param(building.CHAR, 4 + 2, ["a", "ab"], ["abc"], id="char(2)"),
-        pytest.param(building.BIT, 2, ["01"], ["0", "011", "02"], id="bit(2)"),
-        pytest.param(building.VARBIT, 2, ["", "0", "01"], ["011"], id="varbit(2)"),
-        pytest.param(building.NUMERIC, 655366, [Decimal("1e50")], ["a"], id="numeric(10,2): PostgreSQL rounds"),
-        pytest.param(building.VARCHAR, -1, ["a" * 100], [1], id="varchar"),
-        pytest.param(building.domain(building.VARCHAR, typmod=4 + 2), -1, ["ab", None], ["abc"], id="domain"),
+        pytest.param(samples.VARCHAR, 4 + 2, ["", "é😀", None], ["abc"], id="varchar(2)"),
+        pytest.param(samples.CHAR, 4 + 2, ["a", "ab"], ["abc"], id="char(2)"),
+        pytest.param(samples.BIT, 2, ["01"], ["0", "011", "02"], id="bit(2)"),
+        pytest.param(samples.VARBIT, 2, ["", "0", "01"], ["011"], id="varbit(2)"),
+        pytest.param(samples.NUMERIC, 655366, [Decimal("1e50")], ["a"], id="numeric(10,2): PostgreSQL rounds"),
+        pytest.param(samples.VARCHAR, -1, ["a" * 100], [1], id="varchar"),
+        pytest.param(samples.domain(samples.VARCHAR, typmod=4 + 2), -1, ["ab", None], ["abc"], id="domain"),
         pytest.param(
-            building.domain(building.domain(building.VARCHAR, typmod=4 + 2)),
+            samples.domain(samples.domain(samples.VARCHAR, typmod=4 + 2)),
             -1,
             ["ab"],
             ["abc"],
@@ -163,20 +163,20 @@ def test_length(of: pgtypes.Type, typmod: int, good: list[Any], bad: list[Any]) 
 
 
 def test_length_of_a_column() -> None:
-    code = pgtypes.Attribute("code", building.VARCHAR, 4 + 2)
+    code = pgtypes.Attribute("code", samples.VARCHAR, 4 + 2)
     of = pgtypes.Type(50003, "public.t", "t", "composite", attributes=(code,))
     assert fits(of, {"code": "ab"})
     assert not fits(of, {"code": "abc"})
 
 
 def test_every_array_inside_is_defined_once() -> None:
-    of = building.composite(
-        a=building.INT4S,
-        b=building.domain(building.INT4S),
-        c=building.array(building.composite(d=building.TEXTS), 60003),
+    of = samples.composite(
+        a=samples.INT4S,
+        b=samples.domain(samples.INT4S),
+        c=samples.array(samples.composite(d=samples.TEXTS), 60003),
     )
     assert pgtypes.definitions(of).keys() == {"array.1007", "array.60003", "array.1009"}
-    assert pgtypes.definitions(building.INT4) == {}
+    assert pgtypes.definitions(samples.INT4) == {}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ HUGE = Decimal("1e999999999999999999")
 
 
 def test_whole_numbers_become_integers() -> None:
-    for of in (building.INT2, building.INT4, building.INT8, building.OID):
+    for of in (samples.INT2, samples.INT4, samples.INT8, samples.OID):
         normalise = pgtypes.normaliser(of)
         assert normalise is not None
         for given, wanted in ((Decimal("1.0"), 1), (Decimal("1e2"), 100), (Decimal("-0.0"), 0), (7, 7)):
@@ -223,7 +223,7 @@ def test_whole_numbers_become_integers() -> None:
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("of", [building.INT4, building.INT8, building.INT2], ids=lambda of: of.name)
+@pytest.mark.parametrize("of", [samples.INT4, samples.INT8, samples.INT2], ids=lambda of: of.name)
 def test_what_is_no_whole_number_stays_and_is_refused(of: pgtypes.Type, value: Any) -> None:
     normalise = pgtypes.normaliser(of)
     assert normalise is not None
@@ -234,33 +234,33 @@ def test_what_is_no_whole_number_stays_and_is_refused(of: pgtypes.Type, value: A
 @pytest.mark.parametrize(
     ("of", "given", "wanted"),
     [
-        pytest.param(building.INT8, "9223372036854775807", 2**63 - 1, id="int8: digits"),
-        pytest.param(building.INT8, "-0", 0, id="int8: -0"),
-        pytest.param(building.INT8, "+5", 5, id="int8: a sign"),
-        pytest.param(building.INT8, "007", 7, id="int8: zeros before"),
-        pytest.param(building.INT8, "1" * 20, int("1" * 20), id="int8: out of bounds, which the schema says"),
-        pytest.param(building.INT8, "1" * 31, "1" * 31, id="int8: too many digits"),
-        pytest.param(building.INT8, "1e2", "1e2", id="int8: an exponent"),
-        pytest.param(building.INT4, "5", "5", id="int4: digits are no number"),
-        pytest.param(building.NUMERIC, "0.10", Decimal("0.10"), id="numeric: digits"),
-        pytest.param(building.NUMERIC, "-1.5E-3", Decimal("-0.0015"), id="numeric: an exponent"),
-        pytest.param(building.NUMERIC, "1e1000000", "1e1000000", id="numeric: a huge exponent"),
-        pytest.param(building.NUMERIC, "NaN", "NaN", id="numeric: NaN"),
-        pytest.param(building.NUMERIC, "1_0", "1_0", id="numeric: what only Python takes"),
-        pytest.param(building.NUMERIC, "٣", "٣", id="numeric: digits that are not ASCII"),
-        pytest.param(building.NUMERIC, 5, 5, id="numeric: a number"),
-        pytest.param(building.domain(building.INT8), "5", 5, id="domain"),
-        pytest.param(building.INT8S, ["5", Decimal("1.0"), None, ["7", ["8"]]], [5, 1, None, [7, [8]]], id="array"),
-        pytest.param(building.INT8S, "5", "5", id="no array"),
+        pytest.param(samples.INT8, "9223372036854775807", 2**63 - 1, id="int8: digits"),
+        pytest.param(samples.INT8, "-0", 0, id="int8: -0"),
+        pytest.param(samples.INT8, "+5", 5, id="int8: a sign"),
+        pytest.param(samples.INT8, "007", 7, id="int8: zeros before"),
+        pytest.param(samples.INT8, "1" * 20, int("1" * 20), id="int8: out of bounds, which the schema says"),
+        pytest.param(samples.INT8, "1" * 31, "1" * 31, id="int8: too many digits"),
+        pytest.param(samples.INT8, "1e2", "1e2", id="int8: an exponent"),
+        pytest.param(samples.INT4, "5", "5", id="int4: digits are no number"),
+        pytest.param(samples.NUMERIC, "0.10", Decimal("0.10"), id="numeric: digits"),
+        pytest.param(samples.NUMERIC, "-1.5E-3", Decimal("-0.0015"), id="numeric: an exponent"),
+        pytest.param(samples.NUMERIC, "1e1000000", "1e1000000", id="numeric: a huge exponent"),
+        pytest.param(samples.NUMERIC, "NaN", "NaN", id="numeric: NaN"),
+        pytest.param(samples.NUMERIC, "1_0", "1_0", id="numeric: what only Python takes"),
+        pytest.param(samples.NUMERIC, "٣", "٣", id="numeric: digits that are not ASCII"),
+        pytest.param(samples.NUMERIC, 5, 5, id="numeric: a number"),
+        pytest.param(samples.domain(samples.INT8), "5", 5, id="domain"),
+        pytest.param(samples.INT8S, ["5", Decimal("1.0"), None, ["7", ["8"]]], [5, 1, None, [7, [8]]], id="array"),
+        pytest.param(samples.INT8S, "5", "5", id="no array"),
         pytest.param(
-            building.composite(a=building.INT8, b=building.TEXT, c=building.INT8S),
+            samples.composite(a=samples.INT8, b=samples.TEXT, c=samples.INT8S),
             {"a": "5", "b": "5", "c": [["5"]], "d": "5"},
             {"a": 5, "b": "5", "c": [[5]], "d": "5"},
             id="composite",
         ),
-        pytest.param(building.composite(a=building.INT8), ["5"], ["5"], id="no composite"),
+        pytest.param(samples.composite(a=samples.INT8), ["5"], ["5"], id="no composite"),
         pytest.param(
-            building.array(building.composite(a=building.composite(b=building.INT8)), 60004),
+            samples.array(samples.composite(a=samples.composite(b=samples.INT8)), 60004),
             [{"a": {"b": "5"}}, [{"a": {"b": "6"}}]],
             [{"a": {"b": 5}}, [{"a": {"b": 6}}]],
             id="array of composite of composite",
@@ -278,8 +278,8 @@ def test_normalised(of: pgtypes.Type, given: Any, wanted: Any) -> None:
 @pytest.mark.parametrize(
     "of",
     [
-        building.TEXT, building.FLOAT8, building.JSONB, building.TEXTS, building.domain(building.TEXT),
-        building.composite(a=building.TEXT), building.enum("1"), RANGE, MULTIRANGE, building.ANY,
+        samples.TEXT, samples.FLOAT8, samples.JSONB, samples.TEXTS, samples.domain(samples.TEXT),
+        samples.composite(a=samples.TEXT), samples.enum("1"), RANGE, MULTIRANGE, samples.ANY,
     ],
     ids=lambda of: f"{of.kind} {of.name}",
 )  # fmt: skip
@@ -290,18 +290,18 @@ def test_nothing_to_normalise(of: pgtypes.Type) -> None:
 @pytest.mark.parametrize(
     ("of", "bytes"),
     [
-        pytest.param(building.BOOL, 5, id="boolean"),
-        pytest.param(building.INT4, 11, id="integer"),
-        pytest.param(building.domain(building.domain(building.INT8)), 22, id="domain"),
+        pytest.param(samples.BOOL, 5, id="boolean"),
+        pytest.param(samples.INT4, 11, id="integer"),
+        pytest.param(samples.domain(samples.domain(samples.INT8)), 22, id="domain"),
         *(
             pytest.param(of, None, id=f"{of.kind} {of.name}")
             for of in (
-                building.TEXT,
-                building.NUMERIC,
-                building.JSONB,
-                building.INT4S,
-                building.VOID,
-                building.enum("a"),
+                samples.TEXT,
+                samples.NUMERIC,
+                samples.JSONB,
+                samples.INT4S,
+                samples.VOID,
+                samples.enum("a"),
             )
         ),
     ],
@@ -313,12 +313,12 @@ def test_the_longest(of: pgtypes.Type, bytes: int | None) -> None:
 @pytest.mark.parametrize(
     ("of", "scalar"),
     [
-        *((of, True) for of in (building.BOOL, building.TEXT, building.NUMERIC, building.enum("a"), RANGE, MULTIRANGE)),
+        *((of, True) for of in (samples.BOOL, samples.TEXT, samples.NUMERIC, samples.enum("a"), RANGE, MULTIRANGE)),
         *(
             (of, False)
-            for of in (building.JSON, building.JSONB, building.TEXTS, building.composite(a=building.TEXT), building.ANY)
+            for of in (samples.JSON, samples.JSONB, samples.TEXTS, samples.composite(a=samples.TEXT), samples.ANY)
         ),
-        (building.domain(building.TEXT), False),
+        (samples.domain(samples.TEXT), False),
     ],
     ids=lambda of: f"{of.kind} {of.name}" if isinstance(of, pgtypes.Type) else "",
 )

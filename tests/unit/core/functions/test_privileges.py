@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pgrpc.core.functions import privileges
-from tests.unit.building import argument, routine
+from tests.support.samples import argument, routine
 
 A, B = frozenset("a"), frozenset("b")
 BOTH = A | B

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit import building
+from tests.support import samples
 
-ALL = [building.argument(mode, mode=mode) for mode in ("in", "out", "inout", "table", "variadic")]
+ALL = [samples.argument(mode, mode=mode) for mode in ("in", "out", "inout", "table", "variadic")]
 
 
 @pytest.mark.parametrize(
@@ -14,21 +14,21 @@ ALL = [building.argument(mode, mode=mode) for mode in ("in", "out", "inout", "ta
     [("in", True), ("inout", True), ("variadic", True), ("out", False), ("table", False)],
 )
 def test_input(mode: Any, is_input: bool) -> None:
-    assert building.argument("a", mode=mode).is_input == is_input
+    assert samples.argument("a", mode=mode).is_input == is_input
 
 
 def test_inputs_and_outputs_keep_the_order_of_the_signature() -> None:
-    routine = building.routine(*ALL)
+    routine = samples.routine(*ALL)
     assert [a.name for a in routine.inputs] == ["in", "inout", "variadic"]
     assert [a.name for a in routine.outputs] == ["out", "inout", "table"]
 
 
 def test_no_outputs_where_the_return_type_says_it_all() -> None:
-    assert building.routine(building.argument("a")).outputs == ()
+    assert samples.routine(samples.argument("a")).outputs == ()
 
 
 def test_a_routine_is_told_apart_by_identity() -> None:
-    one, other = building.routine(), building.routine()
+    one, other = samples.routine(), samples.routine()
     assert one != other
     assert len({one: 1, other: 2}) == 2
 
@@ -37,10 +37,10 @@ def test_a_routine_is_told_apart_by_identity() -> None:
     ("arguments", "written"),
     [
         ((), "public.f()"),
-        ((building.argument("q", building.TEXT), building.argument("n", mode="out")), "public.f(q text)"),
-        ((building.argument("$1"), building.argument("x", building.INT4S, "variadic")),
+        ((samples.argument("q", samples.TEXT), samples.argument("n", mode="out")), "public.f(q text)"),
+        ((samples.argument("$1"), samples.argument("x", samples.INT4S, "variadic")),
          "public.f($1 integer, VARIADIC x integer[])"),
     ],
 )  # fmt: skip
 def test_a_routine_with_the_names_of_its_arguments(arguments: Any, written: str) -> None:
-    assert building.routine(*arguments).by_name == written
+    assert samples.routine(*arguments).by_name == written

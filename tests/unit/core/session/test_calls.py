@@ -4,12 +4,12 @@ from typing import Any
 
 from pgrpc.core.identity import identity
 from pgrpc.core.session import calls, effects
-from tests.unit import building
+from tests.support import samples
 
 
 def call(key: Any = 1, identifier: str | None = "") -> effects.Execute:
     ticket = effects.Ticket(str(key) if identifier == "" else identifier, key, None)
-    function = building.function(building.routine())
+    function = samples.function(samples.routine())
     return effects.Execute(ticket, function.bind([]), identity.NOBODY, "key")
 
 

@@ -5,7 +5,7 @@ import pytest
 from pgrpc.core.identity import identity
 from pgrpc.core.session import effects, login
 from pgrpc.core.wire import errors
-from tests.unit.building import somebody
+from tests.support.samples import somebody
 
 TERMS = identity.LoginPolicy(warn_before=60, timeout=10)
 ANN = somebody("web", expires=1000.0, sub="ann")

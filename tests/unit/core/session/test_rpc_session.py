@@ -10,15 +10,15 @@ from pgrpc.core.channels import rules
 from pgrpc.core.identity import identity
 from pgrpc.core.limits.settings import Limits
 from pgrpc.core.session import effects, rpc_session
-from tests.unit import building
-from tests.unit.building import argument, routine, somebody
+from tests.support import samples
+from tests.support.samples import argument, routine, somebody
 
 POLICY = identity.LoginPolicy(warn_before=60, timeout=10)
 
 
 @pytest.fixture
 def client() -> rpc_session.RpcSession:
-    functions = building.functions({"add": building.function(routine(argument("a"), argument("b")))})
+    functions = samples.functions({"add": samples.function(routine(argument("a"), argument("b")))})
     listed = rules.Channels([rules.Entry("people")])
     return rpc_session.RpcSession(functions, listed, Limits(batch=3), somebody("web"), policy=POLICY)
 

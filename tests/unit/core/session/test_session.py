@@ -15,14 +15,14 @@ from pgrpc.core.limits import ratelimit
 from pgrpc.core.limits.settings import Limits
 from pgrpc.core.session import effects, rpc_session, session
 from pgrpc.core.wire import errors
-from tests.unit import building
-from tests.unit.building import argument, routine, somebody
+from tests.support import samples
+from tests.support.samples import argument, routine, somebody
 
 ADD = routine(argument("a"), argument("b"))
 
 
 def make(**limits: Any) -> rpc_session.RpcSession:
-    functions = building.functions({"add": building.function(ADD), "sub": building.function(ADD)})
+    functions = samples.functions({"add": samples.function(ADD), "sub": samples.function(ADD)})
     return rpc_session.RpcSession(
         functions, rules.Channels([rules.Entry("people"), rules.Entry("room.*")]), Limits(**limits)
     )
@@ -194,11 +194,11 @@ def test_batches_do_not_mix(client: rpc_session.RpcSession) -> None:
 
 
 def test_a_batch_may_take_as_long_to_be_checked_as_a_message_alone() -> None:
-    slow = building.function(
-        building.routine(building.argument("a", building.TEXTS)),
+    slow = samples.function(
+        samples.routine(samples.argument("a", samples.TEXTS)),
         narrowed={"properties": {"a": {"items": {"format": "regex"}}}},
     )
-    client = rpc_session.RpcSession(building.functions({"slow": slow}), rules.Channels([]), Limits())
+    client = rpc_session.RpcSession(samples.functions({"slow": slow}), rules.Channels([]), Limits())
     call = request("slow", [["a" * 1000] * 10], id=1)
     assert executed(receive(client, call))
     with_others = receive(client, *[call] * 20)
@@ -550,9 +550,9 @@ def identified(client: identity.Identity | None = ANN, **limits: Any) -> rpc_ses
     """A session where clients have identities; it began at 0."""
     both = frozenset({"web"})
     access = {"sub": catalog.Access(both), "slow": catalog.Access(rate=ratelimit.Rate(1))}
-    known = {name: building.function(ADD) for name in ("add", "sub", "slow")}
+    known = {name: samples.function(ADD) for name in ("add", "sub", "slow")}
     functions = catalog.Catalog(known, known, access)
-    functions.predicates = {"may_listen": building.function(routine(argument("channel", building.TEXT)))}
+    functions.predicates = {"may_listen": samples.function(routine(argument("channel", samples.TEXT)))}
     made = rpc_session.RpcSession(
         functions,
         rules.Channels(LISTED),
@@ -776,7 +776,7 @@ def limited(**rates: ratelimit.Rate) -> dict[tuple[str, str], ratelimit.Rate]:
 def pair(one: identity.Identity, other: identity.Identity, **rates: ratelimit.Rate) -> list[rpc_session.RpcSession]:
     """Two connections from one address, which share what they have asked."""
     shared = ratelimit.Rates()
-    functions = building.functions({"add": building.function(ADD)})
+    functions = samples.functions({"add": samples.function(ADD)})
     limits = Limits(rates=limited(**rates))
     listed = rules.Channels([rules.Entry("people")])
     return [
@@ -946,7 +946,7 @@ def test_what_is_heard_in_the_end(methods: list[str], hears: bool, batch: bool, 
 
 
 def test_of_nobody_nothing_is_taken() -> None:
-    functions = building.functions({"add": building.function(ADD)})
+    functions = samples.functions({"add": samples.function(ADD)})
     nobody = rpc_session.RpcSession(functions, rules.Channels([rules.Entry("people")]), Limits(), None)
     assert nobody.client is None
     assert code(receive(nobody, request(id=1))) == (-32004, 1)
@@ -959,8 +959,8 @@ def test_of_nobody_nothing_is_taken() -> None:
 
 
 def other(client: identity.Identity | None = ANN, **limits: Any) -> session.Session:
-    functions = building.functions({"add": building.function(ADD)})
-    functions.predicates = {"may_listen": building.function(routine(argument("channel", building.TEXT)))}
+    functions = samples.functions({"add": samples.function(ADD)})
+    functions.predicates = {"may_listen": samples.function(routine(argument("channel", samples.TEXT)))}
     return session.Session(functions, rules.Channels(LISTED), Limits(**limits), client)
 
 

@@ -9,8 +9,8 @@ from pgrpc.core.channels import rules
 from pgrpc.core.functions import catalog
 from pgrpc.core.session import calls, effects, subscriptions
 from pgrpc.core.wire import errors
-from tests.unit import building
-from tests.unit.building import argument, somebody
+from tests.support import samples
+from tests.support.samples import argument, somebody
 
 ANN, BOB = somebody("web", sub="ann"), somebody("web", sub="bob")
 ANON = somebody("anon")
@@ -34,8 +34,8 @@ def answered(ticket: effects.Ticket, results: dict[str, str], live: list[str]) -
 def make(limit: int = 128) -> subscriptions.Subscriptions:
     functions = catalog.Catalog(())
     functions.predicates = {
-        "may_listen": building.function(building.routine(argument("channel", building.TEXT))),
-        "takes_a_number": building.function(building.routine(argument("channel"))),
+        "may_listen": samples.function(samples.routine(argument("channel", samples.TEXT))),
+        "takes_a_number": samples.function(samples.routine(argument("channel"))),
     }
     return subscriptions.Subscriptions(rules.Channels(LISTED), functions, limit, calls.Calls(100), answered)
 

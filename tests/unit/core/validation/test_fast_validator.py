@@ -9,7 +9,7 @@ import referencing
 import referencing.jsonschema
 
 from pgrpc.core.validation import fast_validator
-from tests.unit.building import nested
+from tests.support.samples import nested
 
 NUMBERS = [0, 1, -5, 10**40, Decimal("1.5"), Decimal("-0.0"), Decimal("1e999999999999999999")]
 OTHERS = [True, False, None, "", "a", "ab", "\ud800", [], [1], {}, {"a": 1}]

@@ -11,7 +11,7 @@ import pytest
 from pgrpc.core.functions import pgtypes
 from pgrpc.core.validation import budget, schemas
 from pgrpc.core.wire import errors
-from tests.unit import building
+from tests.support import samples
 
 DRAFT7 = "http://json-schema.org/draft-07/schema#"
 DRAFT2020 = "https://json-schema.org/draft/2020-12/schema"
@@ -395,7 +395,7 @@ def test_unevaluated_members_are_matched_in_linear_time_too() -> None:
 # Only what does not surely fit is looked at in full
 
 
-ARRAYS = {"$ref": "#/$defs/a", "$defs": {"a": pgtypes.schema(building.INT4S)} | pgtypes.definitions(building.INT4S)}
+ARRAYS = {"$ref": "#/$defs/a", "$defs": {"a": pgtypes.schema(samples.INT4S)} | pgtypes.definitions(samples.INT4S)}
 
 
 @pytest.mark.parametrize(("last", "expected"), [(1, []), ("x", ["/29999"]), ([1, "y"], ["/29999/1"])])
@@ -453,15 +453,15 @@ def test_what_was_found_before_it_took_too_long_is_told() -> None:
 
 
 TYPES = [
-    building.BOOL, building.INT2, building.INT4, building.INT8, building.OID, building.NUMERIC, building.FLOAT8,
-    building.TEXT, building.VARCHAR, building.CHAR, building.JSONB, building.INT4S, building.INT8S, building.TEXTS,
-    building.JSONBS, building.enum("a", "1"),
-    *(building.base(oid, f"type {oid}") for oid in (17, 18, 19, 790, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 2950)),
-    building.domain(building.VARCHAR, not_null=True, typmod=4 + 2),
-    building.domain(building.INT4S),
-    building.composite(x=building.INT4, y=building.TEXTS, z=building.composite(w=building.NUMERIC)),
-    building.array(building.composite(x=building.INT4, y=building.TEXT), 60001),
-    pgtypes.Type(3904, "pg_catalog.int4range", "int4range", "range", building.INT4),
+    samples.BOOL, samples.INT2, samples.INT4, samples.INT8, samples.OID, samples.NUMERIC, samples.FLOAT8,
+    samples.TEXT, samples.VARCHAR, samples.CHAR, samples.JSONB, samples.INT4S, samples.INT8S, samples.TEXTS,
+    samples.JSONBS, samples.enum("a", "1"),
+    *(samples.base(oid, f"type {oid}") for oid in (17, 18, 19, 790, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 2950)),
+    samples.domain(samples.VARCHAR, not_null=True, typmod=4 + 2),
+    samples.domain(samples.INT4S),
+    samples.composite(x=samples.INT4, y=samples.TEXTS, z=samples.composite(w=samples.NUMERIC)),
+    samples.array(samples.composite(x=samples.INT4, y=samples.TEXT), 60001),
+    pgtypes.Type(3904, "pg_catalog.int4range", "int4range", "range", samples.INT4),
     pgtypes.Type(4451, "pg_catalog.int4multirange", "int4multirange", "multirange"),
 ]  # fmt: skip
 LEAVES: list[Any] = [

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests import proxy
+from tests.support import tcp_proxy
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def linked(port: int) -> "Iterator[Link]":
         loop.close()
 
 
-class Link(proxy.Proxy):
+class Link(tcp_proxy.Proxy):
     """latency: seconds that each piece takes, each way. refusing: whether new connections are reset at once."""
 
     latency = 0.0
@@ -82,9 +82,9 @@ class Link(proxy.Proxy):
             await writer.drain()
         raise ConnectionAbortedError  # one side's end is the other's
 
-    async def _forward(self, link: proxy._Link, reader: asyncio.StreamReader) -> None:
+    async def _forward(self, link: tcp_proxy._Link, reader: asyncio.StreamReader) -> None:
         assert link.server is not None
         await self._pass(reader, link.server)
 
-    async def _back(self, link: proxy._Link, reader: asyncio.StreamReader) -> None:
+    async def _back(self, link: tcp_proxy._Link, reader: asyncio.StreamReader) -> None:
         await self._pass(reader, link.client)

@@ -6,16 +6,10 @@ Owns starting, freezing and ending both. Must not know what is tested.
 import asyncio
 import contextlib
 import itertools
-import json
 import os
-import re
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -24,8 +18,9 @@ from typing import Any
 import psycopg2
 
 from pgrpc.demo import embedded
-from tests import serving
-from tests.acceptance.faults.peer import Peer
+from tests.support import pgrpc_server
+from tests.support.free_ports import free_port
+from tests.support.recording_client import Peer
 
 SQL = """
 create table ran (number int);
@@ -143,12 +138,9 @@ def frozen(*pids: int) -> Iterator[None]:
 @contextmanager
 def postgres_of_our_own(settings: dict[str, str] | None = None) -> Iterator[embedded.Server]:
     """Not in tmp_path: where PostgreSQL has to run as nobody it could not enter that."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="pgrpc-faults-"))
     given = {"fsync": "off", "max_connections": "100", **(settings or {})}
-    server = embedded.Server(folder, port=port, settings=given)
+    server = embedded.Server(folder, port=free_port(), settings=given)
     try:
         server.start()
         yield server
@@ -171,49 +163,6 @@ def database_of(postgres: embedded.Server) -> Iterator[World]:
         admin.execute(f"drop database if exists {world.name} with (force)")
 
 
-class Server(serving.Server):
-    """With what an operator has: the log's lines about what happened, and health."""
-
-    @property
-    def problems(self) -> list[str]:
-        """The lines above INFO, without their time."""
-        return [
-            line.split(" ", 2)[2] for line in self.told.splitlines() if re.search(r" (WARNING|ERROR|CRITICAL) ", line)
-        ]
-
-    def count(self, words: str) -> int:
-        return sum(words in line for line in self.told.splitlines())
-
-    async def ready(self) -> tuple[int, dict[str, Any]]:
-        return await asyncio.to_thread(self._ready)
-
-    def _ready(self) -> tuple[int, dict[str, Any]]:
-        try:
-            with urllib.request.urlopen(f"{self.url}health/ready", timeout=5) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-
-    async def until_ready(self, status: int = 200, patience: float = 20) -> dict[str, Any]:
-        async with asyncio.timeout(patience):
-            while True:
-                found, answer = await self.ready()
-                if found == status:
-                    return answer
-                await asyncio.sleep(0.05)
-
-    async def until_few_descriptors(self, count: int, patience: float = 10) -> None:
-        deadline = asyncio.get_running_loop().time() + patience
-        while self.descriptors > count:
-            assert asyncio.get_running_loop().time() < deadline, self.descriptors
-            await asyncio.sleep(0.1)
-
-    @property
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-
 @contextmanager
 def serve(
     folder: Path,
@@ -226,42 +175,20 @@ def serve(
     ready: bool = True,
     debug: bool = True,
     descriptors: tuple[int, int] | None = None,
-) -> Iterator[Server]:
-    """The real server. debug: with asyncio's debugging, which also makes it a slow one.
+) -> Iterator[pgrpc_server.Server]:
+    """The functions and channels of SURFACE.
 
-    descriptors: how many it may open (soft, hard limit).
+    database, server, limits: keys of these sections; the rest: as for `pgrpc_server.running`.
     """
-    file = folder / "config.yaml"
-    file.write_text(
-        f"database: {{dsn: '${{TEST_DSN}}', {database}}}\nserver: {{port: 0, {server}}}\n"
-        f"limits: {{{limits}}}\n{surface}",
-        encoding="utf-8",
-    )
-    options = ["-X", "dev", "-W", "error"] if debug else []
-    limited = ["prlimit", f"--nofile={descriptors[0]}:{descriptors[1]}"] if descriptors else []
-    process = subprocess.Popen(
-        [*limited, sys.executable, *options, str(serving.ROOT / "server.py"), "--config", str(file)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TEST_DSN": dsn},
-    )
-    running = Server(process)
-    try:
-        running.url = running.wait_for(r"serving (\S+)").group(1)
-        if ready:
-            running.wait_for("connected to the database")
-            running.wait_for("LISTEN connection open")
+    sections = f"database: {{dsn: '${{TEST_DSN}}', {database}}}\nserver: {{port: 0, {server}}}\nlimits: {{{limits}}}\n"
+    rest = sections + surface
+    with pgrpc_server.serving(folder, dsn, rest, ready=ready, debug=debug, descriptors=descriptors) as running:
         yield running
-        assert "Traceback" not in running.log, running.log
-        assert "a bug in pgrpc" not in running.log, running.log
-    finally:
-        running.stop()
-        sys.stderr.write(running.log)  # shown where the test fails
 
 
 @asynccontextmanager
 async def clients(
-    server: Server, count: int, *channels: str, raw: int = 0, pongs: bool = True
+    server: pgrpc_server.Server, count: int, *channels: str, raw: int = 0, pongs: bool = True
 ) -> AsyncIterator[list[Peer]]:
     """So many JSON-RPC clients that hear the channels, and so many raw ones of the first channel."""
     peers: list[Peer] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pgrpc.demo import embedded
-from tests import conftest, serving
+from tests.support import databases, pgrpc_server, ws_client
 
 _numbers = itertools.count(1)
 
@@ -21,21 +21,23 @@ _numbers = itertools.count(1)
 class Place:
     """A running server and the database behind it."""
 
-    server: serving.Server
-    database: conftest.Database
+    server: pgrpc_server.Server
+    database: databases.Database
 
-    def client(self, **options: Any) -> serving.Client:
-        return serving.Client(self.server.address(), **options)
+    def client(self, **options: Any) -> ws_client.Client:
+        return ws_client.Client(self.server.address(), **options)
 
 
 @contextmanager
-def database(postgres: embedded.Server, sql: str, options: str = "", *, roles: str = "") -> Iterator[conftest.Database]:
+def database(
+    postgres: embedded.Server, sql: str, options: str = "", *, roles: str = ""
+) -> Iterator[databases.Database]:
     """A database that holds what `sql` makes. roles: of those the ones that are the whole server's, to be dropped."""
     name = f"calls_{next(_numbers)}"
-    admin = conftest.Database(postgres.dsn(), postgres)
+    admin = databases.Database(postgres.dsn(), postgres)
     admin.execute(f"create database {name} {options}")
     try:
-        made = conftest.Database(postgres.dsn(name), postgres)
+        made = databases.Database(postgres.dsn(name), postgres)
         made.execute(sql)
         try:
             yield made
@@ -49,7 +51,7 @@ def database(postgres: embedded.Server, sql: str, options: str = "", *, roles: s
 @contextmanager
 def place(postgres: embedded.Server, folder: Path, sql: str, rest: str) -> Iterator[Place]:
     """Serve what `sql` makes; rest: the configuration below `database` and `server`."""
-    with database(postgres, sql) as made, serving.serving(folder, made.dsn, rest) as server:
+    with database(postgres, sql) as made, pgrpc_server.serving(folder, made.dsn, rest) as server:
         yield Place(server, made)
 
 
@@ -58,7 +60,7 @@ def listed(*methods: str) -> str:
     return "functions:\n" + "".join(f"  {json.dumps(method)}:\n" for method in methods)
 
 
-async def exact(client: serving.Client, method: str, params: str) -> str:
+async def exact(client: ws_client.Client, method: str, params: str) -> str:
     """The result as JSON text, of params as JSON text: no number passes through a float on the way."""
     await client.send(f'{{"jsonrpc":"2.0","method":{json.dumps(method)},"params":{params},"id":"exact"}}')
     frame = await client.frame()
@@ -68,14 +70,14 @@ async def exact(client: serving.Client, method: str, params: str) -> str:
     return frame[len(start) : -len(end)]
 
 
-async def refused(client: serving.Client, method: str, params: Any = None) -> serving.RpcError:
+async def refused(client: ws_client.Client, method: str, params: Any = None) -> ws_client.RpcError:
     """The error of a call that must not succeed."""
     reply = await client.request(method, params)
     assert "error" in reply, reply
-    return serving.RpcError(reply["error"])
+    return ws_client.RpcError(reply["error"])
 
 
-def paths(error: serving.RpcError) -> list[str]:
+def paths(error: ws_client.RpcError) -> list[str]:
     """Where in the parameters the faults of an InvalidParams are."""
     assert error.code == -32602, (error, error.data)
     return [fault["path"] for fault in error.data]

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests import serving
+from tests.support import ws_client
+from tests.support.free_ports import free_port
 
 BOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
 
@@ -29,9 +30,7 @@ def pgbouncer(dsn: str, folder: Path) -> Iterator[str]:
     """A transaction pooler before the database; its DSN."""
     assert BOUNCER is not None
     parts = urlsplit(dsn)
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     file = folder / "pgbouncer.ini"
     file.write_text(
         f"[databases]\npooled = host=127.0.0.1 port={parts.port} dbname={parts.path[1:]} user={parts.username} "
@@ -45,7 +44,7 @@ def pgbouncer(dsn: str, folder: Path) -> Iterator[str]:
     with file.open() as given:  # nobody need not be able to enter the folder
         process = subprocess.Popen([BOUNCER, "/dev/stdin"], stdin=given, stderr=subprocess.DEVNULL, user=user)
     try:
-        deadline = time.monotonic() + serving.PATIENCE
+        deadline = time.monotonic() + ws_client.PATIENCE
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port)).close()

@@ -17,8 +17,7 @@ from pgrpc.core.identity import identity
 from pgrpc.core.wire import errors
 from pgrpc.demo import embedded
 from pgrpc.postgres import connect, database, jobs
-from tests import conftest
-from tests.integration import calling
+from tests.support import databases, served_sql
 
 PATIENCE = 30.0
 PASSWORD = "acting-Secret-3"
@@ -27,24 +26,24 @@ LOGIN, ANON, USER, ADMIN = ROLES
 
 
 @contextmanager
-def prepared(postgres: embedded.Server, sql: str) -> Iterator[conftest.Database]:
+def prepared(postgres: embedded.Server, sql: str) -> Iterator[databases.Database]:
     """A database that holds what `sql` makes, in a cluster that has the roles; the others are granted to LOGIN.
 
     `dsn` is the superuser's.
     """
-    admin = conftest.Database(postgres.dsn(), postgres)
+    admin = databases.Database(postgres.dsn(), postgres)
     admin.execute(
         f"create role {LOGIN} login noinherit password '{PASSWORD}'; create role {ANON}; create role {USER}; "
         f"create role {ADMIN}; grant {ANON}, {USER}, {ADMIN} to {LOGIN}"
     )
     try:
-        with calling.database(postgres, sql) as made:
+        with served_sql.database(postgres, sql) as made:
             yield made
     finally:
         admin.execute("".join(f"drop role if exists {role};" for role in ROLES))
 
 
-def login_dsn(made: conftest.Database) -> str:
+def login_dsn(made: databases.Database) -> str:
     return made.server.dsn(made.dsn.rpartition("/")[2], LOGIN, PASSWORD)
 
 

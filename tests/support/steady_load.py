@@ -7,14 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.acceptance.faults import ledger, world
-from tests.acceptance.faults.peer import Peer
+from tests.support import breakable, ledger, pgrpc_server
+from tests.support.recording_client import Peer
 
 
 class Load:
     """Events and calls, going on while something breaks."""
 
-    def __init__(self, here: world.World, server: world.Server) -> None:
+    def __init__(self, here: breakable.World, server: pgrpc_server.Server) -> None:
         self.here = here
         self.server = server
         self.listeners: list[Peer] = []
@@ -53,11 +53,11 @@ class Load:
 
 
 @asynccontextmanager
-async def load(here: world.World, server: world.Server, *, nap: float = 0.05) -> AsyncIterator[Load]:
+async def load(here: breakable.World, server: pgrpc_server.Server, *, nap: float = 0.05) -> AsyncIterator[Load]:
     made = Load(here, server)
     async with (
-        world.clients(server, 5, "a", "b", raw=2) as listeners,
-        world.clients(server, 4) as calling,
+        breakable.clients(server, 5, "a", "b", raw=2) as listeners,
+        breakable.clients(server, 4) as calling,
     ):
         made.listeners, made.relays = listeners[:5], listeners[5:]
         made.calling = calling

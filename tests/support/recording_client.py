@@ -4,10 +4,8 @@ Owns one connection over a plain socket: it may never read, or never answer a pi
 """
 
 import asyncio
-import base64
 import itertools
 import json
-import os
 import socket
 import struct
 from collections import defaultdict
@@ -15,9 +13,8 @@ from collections.abc import Callable
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-PATIENCE = 30.0
-
-_CONTINUED, _TEXT, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x8, 0x9, 0xA
+from tests.support import ws_raw
+from tests.support.ws_client import PATIENCE
 
 
 class Refused(Exception):
@@ -55,6 +52,8 @@ class Peer(asyncio.Protocol):
         self._ids = itertools.count(1)
         self._buffer = bytearray()
         self._fragments = bytearray()
+        self._frame = ws_raw.reading()
+        self._wanted = next(self._frame)
         self._upgraded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -77,12 +76,7 @@ class Peer(asyncio.Protocol):
             plain.close()
             raise
         transport, peer = await loop.create_connection(lambda: cls(pongs=pongs, relay=relay), sock=plain)
-        key = base64.b64encode(os.urandom(16)).decode()
-        path = f"/listen/{relay}" if relay is not None else "/rpc"
-        transport.write(
-            f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
+        transport.write(ws_raw.upgrade(f"/listen/{relay}" if relay is not None else "/rpc", parts.netloc))
         async with asyncio.timeout(60):
             await peer._upgraded
         return peer
@@ -96,7 +90,7 @@ class Peer(asyncio.Protocol):
     async def leave(self) -> None:
         if self.code is None:
             self.transport.resume_reading()
-            self._frame(_CLOSE, struct.pack("!H", 1000))
+            self._send(ws_raw.CLOSE, struct.pack("!H", 1000))
             self.code = 1000
         self.transport.abort()
         await self._ended
@@ -111,7 +105,7 @@ class Peer(asyncio.Protocol):
         return identifier
 
     def write(self, text: str) -> None:
-        self._frame(_TEXT, text.encode())
+        self._send(ws_raw.TEXT, text.encode())
 
     async def reply(self, identifier: Any, patience: float = PATIENCE) -> dict[str, Any]:
         await self.until(lambda: bool(self.replies[identifier]) or self.code is not None, patience)
@@ -196,32 +190,33 @@ class Peer(asyncio.Protocol):
                 entry[1].set_result(None)
 
     def _frames(self) -> None:
-        buffer, at = self._buffer, 0
-        while len(buffer) - at >= 2:
-            final, opcode, length, start = buffer[at] & 0x80, buffer[at] & 0x0F, buffer[at + 1], at + 2
-            if length >= 126:
-                size = 2 if length == 126 else 8
-                if len(buffer) < start + size:
-                    break
-                length, start = int.from_bytes(buffer[start : start + size], "big"), start + size
-            if len(buffer) < start + length:
-                break
-            self._got(opcode, bool(final), bytes(buffer[start : start + length]))
-            at = start + length
-        del buffer[:at]
+        at = 0
+        while len(self._buffer) - at >= self._wanted:
+            part, at = bytes(self._buffer[at : at + self._wanted]), at + self._wanted
+            try:
+                self._wanted = self._frame.send(part)
+            except StopIteration as whole:
+                self._start_frame()
+                self._got(*whole.value)
+        del self._buffer[:at]
 
-    def _got(self, opcode: int, final: bool, data: bytes) -> None:
-        if opcode == _PING:
+    def _start_frame(self) -> None:
+        self._frame = ws_raw.reading()
+        self._wanted = next(self._frame)
+
+    def _got(self, first: int, data: bytes) -> None:
+        if first == ws_raw.PING:
             self.pings += 1
             if self.pongs:
-                self._frame(_PONG, data)
-        elif opcode == _CLOSE:
+                self._send(ws_raw.PONG, data)
+        elif first == ws_raw.CLOSE:
             self._close(struct.unpack("!H", data[:2])[0] if data else 1005)
-            self._frame(_CLOSE, data[:2])
+            self._send(ws_raw.CLOSE, data[:2])
             self.transport.close()
-        elif opcode in (_TEXT, _CONTINUED):
+        else:
+            assert first & 0x7F in (0, 1), f"a frame of an unknown kind: {first:#x}"
             self._fragments += data
-            if final:
+            if first & 0x80:
                 text, self._fragments = self._fragments.decode(), bytearray()
                 self._message(text)
 
@@ -253,9 +248,5 @@ class Peer(asyncio.Protocol):
             self.code = code
             self.log.append(("closed", code))
 
-    def _frame(self, opcode: int, data: bytes) -> None:
-        """Masked with zeros, which the protocol allows."""
-        size = len(data)
-        length = bytes([0x80 | size]) if size < 126 else struct.pack("!BH", 0xFE, size)
-        assert size < 1 << 16
-        self.transport.write(bytes([0x80 | opcode]) + length + bytes(4) + data)
+    def _send(self, first: int, data: bytes) -> None:
+        self.transport.write(ws_raw.masked(first, data))

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg2
 
-from tests.acceptance.faults.peer import Peer
+from tests.support.recording_client import Peer
 
 TABLE = os.environ.get("PGRPC_FAULT_TABLE")
 FAULT_SECONDS = float(os.environ.get("PGRPC_FAULT_SECONDS", "3"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgrpc.demo import embedded
-from tests.serving import ROOT
+from tests.support.pgrpc_server import ROOT
 
 
 @dataclass(frozen=True)
