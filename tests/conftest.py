@@ -1,4 +1,4 @@
-"""Owns the PostgreSQLs that tests run on: the embedded one, and each that Debian's packages have installed.
+"""Owns the PostgreSQLs that tests run on: the embedded one, and those of tests/support/postgresqls.py.
 
 A server starts when the first test asks for it and stays for the session; each test has a database of its own.
 """
@@ -18,13 +18,10 @@ import psycopg2
 import pytest
 
 from pgrpc.demo import embedded
+from tests.support import postgresqls
 
 EMBEDDED = "embedded-18"
-DEBIAN = {
-    f"debian-{folder.parent.name}": folder
-    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if (folder / "postgres").exists()
-}
+OTHERS = postgresqls.installed()
 
 _numbers = itertools.count(1)
 
@@ -59,7 +56,7 @@ class Servers:
         if name not in self._running:
             folder = Path(tempfile.mkdtemp(prefix=f"pgrpc-{name}-"))
             settings = {"fsync": "off", "max_connections": "200"}
-            server = embedded.Server(folder, DEBIAN.get(name), settings=settings)
+            server = embedded.Server(folder, OTHERS.get(name), settings=settings)
             self._running[name] = server  # first, so that a start that fails is tidied away as well
             server.start()
         return self._running[name]
@@ -85,7 +82,7 @@ def _servers() -> Iterator[Servers]:
         signal.signal(signal.SIGTERM, before)
 
 
-@pytest.fixture(scope="session", params=[EMBEDDED, *DEBIAN])
+@pytest.fixture(scope="session", params=[EMBEDDED, *OTHERS])
 def postgres(request: pytest.FixtureRequest, _servers: Servers) -> embedded.Server:
     """Each PostgreSQL in turn: the test runs once on each."""
     return _servers.get(request.param)
@@ -124,8 +121,9 @@ def _database(server: embedded.Server) -> Iterator[Database]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not DEBIAN:
+    if not OTHERS:
         terminalreporter.section("PostgreSQL 18 ONLY", red=True, bold=True)
         terminalreporter.write_line(
-            "No /usr/lib/postgresql/*/bin was found, so no other version was tested: apt install postgresql"
+            "No other PostgreSQL was found, so no other version was tested: "
+            f"apt install postgresql, or give folders in {postgresqls.VARIABLE}"
         )

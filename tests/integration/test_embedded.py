@@ -48,9 +48,9 @@ else:
 """
 
 
-@pytest.fixture(params=[conftest.EMBEDDED, *conftest.DEBIAN])
+@pytest.fixture(params=[conftest.EMBEDDED, *conftest.OTHERS])
 def binaries(request: pytest.FixtureRequest) -> Path:
-    return conftest.DEBIAN.get(request.param) or embedded.binaries()
+    return conftest.OTHERS.get(request.param) or embedded.binaries()
 
 
 @pytest.fixture
