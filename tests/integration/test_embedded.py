@@ -1,4 +1,4 @@
-"""pgrpc.embedded and pgrpc.process: that a PostgreSQL comes up in a folder and that nothing of it stays behind."""
+"""pgrpc.demo.embedded and .process: that a PostgreSQL comes up in a folder and that nothing of it stays behind."""
 
 import json
 import os
@@ -30,7 +30,7 @@ FAST = {"fsync": "off"}
 OWNER = f"""
 import json, os, sys, threading, time
 from pathlib import Path
-from pgrpc import embedded, process
+from pgrpc.demo import embedded, process
 data, binaries, how = sys.argv[1:]
 if how == "nobody":
     os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
