@@ -5,6 +5,9 @@ EXAMPLE ?=
 PORT ?= 8080
 DATA ?=
 BENCH ?=
+FETCH ?=
+ONLY ?=
+PYTHONS ?=
 
 # A comma would end the argument of $(call).
 DEV := [demo,dev]
@@ -15,7 +18,7 @@ RUN := .venv/bin/python
 .DELETE_ON_ERROR:
 # Several words in one command run one after the other: they share .venv.
 .NOTPARALLEL:
-.PHONY: help demo test check bench soak faults clean
+.PHONY: help demo test matrix check bench soak faults clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 16
@@ -26,6 +29,9 @@ demo: .venv/.demo  ## a PostgreSQL of its own, an example, and the server: make 
 test: .venv/.dev  ## every test, on the embedded PostgreSQL and on those that are installed
 	@$(RUN) tests/own_coverage.py
 	@$(RUN) -m pytest tests --numprocesses auto --maxprocesses 4 --dist worksteal
+
+matrix: .venv/.made  ## unit and integration tests on each Python and PostgreSQL that is here; FETCH=1, ONLY=newest
+	@FETCH='$(FETCH)' ONLY='$(ONLY)' PYTHONS='$(PYTHONS)' $(RUN) tests/matrix.py
 
 check: .venv/.dev  ## lint, format, types, and which room may import which
 	@.venv/bin/ruff check .
