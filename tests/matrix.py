@@ -27,8 +27,7 @@ OTHER = "other"  # tests that run once, on no PostgreSQL or on the embedded one
 FETCHED = PROJECT / ".pgrpc" / "postgresql"
 ENVIRONMENTS = PROJECT / ".pgrpc" / "matrix"
 PROBE = "import sys, venv, ensurepip; print('.'.join(map(str, sys.version_info[:2])))"
-# Of compat's tests those that are units: its sockets' tests run server.py.
-TESTS = "tests/unit tests/integration tests/compat --ignore-glob=*/test_sockets.py"
+TESTS = "tests/unit tests/integration tests/compat --ignore-glob=*/test_sockets.py"  # which run server.py
 OPTIONS = "-q -p no:cacheprovider --numprocesses auto --maxprocesses 4 --dist worksteal"
 
 
@@ -41,10 +40,8 @@ def main() -> int:
     newest_only = os.environ.get("ONLY") == "newest"
     found = pythons()
     others = {} if newest_only else postgresql_folders(fetch=bool(os.environ.get("FETCH")))
-    chosen = [version for version in PYTHONS if version in found]
-    if newest_only:
-        chosen = [version for version in chosen if version != PYTHONS[0]][-1:]
-    if not chosen:
+    chosen = [version for version in found if version != PYTHONS[0]][-1:] if newest_only else list(found)
+    if newest_only and not chosen:
         say(f"No newer Python than {PYTHONS[0]} was found ({', '.join(PYTHONS[1:])}): nothing more was tested.")
         return 0
     rows = {}
@@ -52,8 +49,7 @@ def main() -> int:
         say(f"\n== Python {version} ({found[version]}) with PostgreSQL {', '.join([*others, 'the embedded one'])}")
         rows[version] = row(version, found[version], others)
     say(table(rows))
-    if not newest_only and (text := lacking(found, others)):
-        say(text)
+    say("" if newest_only else lacking(found, others))
     return int(any("failed" in cell for cells in rows.values() for cell in cells.values()))
 
 
@@ -73,7 +69,9 @@ def pythons() -> dict[str, Path]:
             sys.exit(f"PYTHONS: {program}: {error.strerror}")
         if probe.returncode == 0:  # else a shim of pyenv's without its Python, or one without python3-venv
             programs.setdefault(probe.stdout.strip(), program)
-    return programs
+        elif named:
+            sys.exit(f"PYTHONS: {program} cannot make virtual environments:\n{probe.stderr}")
+    return programs if named else {version: programs[version] for version in PYTHONS if version in programs}
 
 
 def postgresql_folders(*, fetch: bool) -> dict[str, Path]:
@@ -108,9 +106,9 @@ def row(version: str, program: Path, others: Mapping[str, Path]) -> dict[str, st
         stamp.touch()
     report = folder / "report.xml"
     report.unlink(missing_ok=True)
-    environment = {**os.environ, postgresqls.VARIABLE: ":".join(map(str, others.values()))}
+    folders = {postgresqls.VARIABLE: ":".join(map(str, others.values()))}
     pytest = [python, "-m", "pytest", *TESTS.split(), *OPTIONS.split(), f"--junit-xml={report}"]
-    status = subprocess.run(pytest, cwd=PROJECT, env=environment).returncode
+    status = subprocess.run(pytest, cwd=PROJECT, env=os.environ | folders).returncode
     cells = counted(report) if report.exists() else {}
     if status and not any("failed" in cell for cell in cells.values()):
         cells[OTHER] = f"failed: pytest ended with status {status}"
@@ -132,7 +130,7 @@ def counted(report: Path) -> dict[str, str]:
 def table(rows: Mapping[str, Mapping[str, str]]) -> str:
     columns = sorted({OTHER, *POSTGRESQLS}.union(*rows.values()))
     lines = [["", *columns]]
-    lines += [[f"Python {version}", *(rows.get(version, {}).get(name, "-") for name in columns)] for version in PYTHONS]
+    lines += [[f"Python {version}", *(cells.get(name, "-") for name in columns)] for version, cells in rows.items()]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n" + "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 

@@ -33,7 +33,7 @@ SUPERUSER = "postgres"
 _STOPPING: Mapping[Mode, tuple[signal.Signals, float]] = {
     "smart": (signal.SIGTERM, 30.0),
     "fast": (signal.SIGINT, 20.0),
-    "immediate": (signal.SIGQUIT, 10.0),  # after 5 s the postmaster itself kills children that do not end
+    "immediate": (signal.SIGQUIT, 5.0),
 }
 _KILLED = 10.0
 _VERSION = 10.0
