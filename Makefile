@@ -5,6 +5,9 @@ EXAMPLE ?=
 PORT ?= 8080
 DATA ?=
 BENCH ?=
+FETCH ?=
+ONLY ?=
+PYTHONS ?=
 
 # A comma would end the argument of $(call).
 DEV := [demo,dev]
@@ -16,7 +19,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 .DELETE_ON_ERROR:
 # Several words in one command run one after the other: they share .venv.
 .NOTPARALLEL:
-.PHONY: help demo test quick check docs bench soak faults clean
+.PHONY: help demo test quick matrix check docs bench soak faults clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 16
@@ -29,6 +32,9 @@ test: .venv/.dev  ## every test, on each PostgreSQL there is; each pure module c
 
 quick: .venv/.dev  ## the unit tests only: some ten seconds
 	@$(RUN) -m pytest tests/unit -q $(PARALLEL)
+
+matrix: .venv/.made  ## unit and integration tests on each Python and PostgreSQL that is here; FETCH=1, ONLY=newest
+	@FETCH='$(FETCH)' ONLY='$(ONLY)' PYTHONS='$(PYTHONS)' $(RUN) tests/matrix.py
 
 check: .venv/.dev  ## lint, format, types, and which room may import which
 	@.venv/bin/ruff check .
@@ -69,7 +75,9 @@ define install
 	@rm -f $@
 	@{ $(RUN) -m pip install --disable-pip-version-check --no-input --progress-bar off -e '.$(1)' && touch $@; } \
 	  | { grep -E '^ *(Collecting|Downloading|Using cached|Building|Installing|Successfully|ERROR)' || true; }
-	@test -e $@ || { echo "pip could not install pgrpc$(1): its message is above" >&2; exit 1; }
+	@test -e $@ || { echo "pip could not install pgrpc$(1) on $$($(RUN) --version): its message is above"; \
+	  echo "Supported Pythons: docs/reference/versions.md. For another one: make clean, then make PYTHON=python3.13 ..."; \
+	  exit 1; } >&2
 endef
 
 .venv/.demo: pyproject.toml .venv/.made

@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 
 from pgrpc.demo import embedded
-from tests.support import databases
+from tests.support import databases, postgresqls
 
 pytest_plugins = ["tests.support.module_coverage"]
 
@@ -29,7 +29,7 @@ def _servers() -> Iterator[databases.Servers]:
         signal.signal(signal.SIGTERM, before)
 
 
-@pytest.fixture(scope="session", params=[databases.EMBEDDED, *databases.DEBIAN])
+@pytest.fixture(scope="session", params=[databases.EMBEDDED, *databases.OTHERS])
 def postgres(request: pytest.FixtureRequest, _servers: databases.Servers) -> embedded.Server:
     """Each PostgreSQL in turn: the test runs once on each."""
     return _servers.get(request.param)
@@ -56,8 +56,9 @@ def embedded_database(embedded_postgres: embedded.Server) -> Iterator[databases.
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not databases.DEBIAN:
+    if not databases.OTHERS:
         terminalreporter.section("PostgreSQL 18 ONLY", red=True, bold=True)
         terminalreporter.write_line(
-            "No /usr/lib/postgresql/*/bin was found, so no other version was tested: apt install postgresql"
+            "No other PostgreSQL was found, so no other version was tested: "
+            f"apt install postgresql, or give folders in {postgresqls.VARIABLE}"
         )

@@ -107,6 +107,10 @@ def spawn(
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
             if os.getppid() != parent:
                 os._exit(1)
+        # A shell starts what it puts in the background with SIGINT and SIGQUIT ignored, and the program inherits that:
+        # until it has handlers of its own, a signal from us would be lost.
+        for number in (*signals.STOPPING, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOPPING)
 
     drop = os.geteuid() == 0 and identity.uid != 0

@@ -1,4 +1,4 @@
-"""pgrpc.embedded and pgrpc.process: that a PostgreSQL comes up in a folder and that nothing of it stays behind."""
+"""pgrpc.demo.embedded and .process: that a PostgreSQL comes up in a folder and that nothing of it stays behind."""
 
 import json
 import os
@@ -48,9 +48,9 @@ else:
 """
 
 
-@pytest.fixture(params=[databases.EMBEDDED, *databases.DEBIAN])
+@pytest.fixture(params=[databases.EMBEDDED, *databases.OTHERS])
 def binaries(request: pytest.FixtureRequest) -> Path:
-    return databases.DEBIAN.get(request.param) or embedded.binaries()
+    return databases.OTHERS.get(request.param) or embedded.binaries()
 
 
 @pytest.fixture
@@ -333,6 +333,25 @@ def test_handlers_that_were_held_run_in_the_end() -> None:
         assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_that_is_ignored_here_still_stops_the_program(number: signal.Signals, tmp_path: Path) -> None:
+    """A shell's background jobs ignore SIGINT and SIGQUIT: one that came early was lost, and PostgreSQL ran on."""
+    here = process.Identity(os.geteuid(), os.getegid())
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        sleeper = process.spawn(
+            ["sleep", "600"], here, folder=tmp_path, output=subprocess.DEVNULL, environment=os.environ
+        )
+        sleeper.send_signal(number)
+        try:
+            assert sleeper.wait(10) == -number
+        finally:
+            sleeper.kill()
+            sleeper.wait()
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_given_port_that_is_taken_is_named(data: Path) -> None:

@@ -15,14 +15,11 @@ from typing import Any
 import psycopg2
 
 from pgrpc.demo import embedded
+from tests.support import postgresqls
 from tests.support.free_ports import free_port
 
 EMBEDDED = "embedded-18"
-DEBIAN = {
-    f"debian-{folder.parent.name}": folder
-    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if (folder / "postgres").exists()
-}
+OTHERS = postgresqls.installed()
 
 _numbers = itertools.count(1)
 
@@ -57,7 +54,7 @@ class Servers:
         if name not in self._running:
             folder = Path(tempfile.mkdtemp(prefix=f"pgrpc-{name}-"))
             settings = {"fsync": "off", "max_connections": "200"}
-            server = embedded.Server(folder, DEBIAN.get(name), port=free_port(), settings=settings)
+            server = embedded.Server(folder, OTHERS.get(name), port=free_port(), settings=settings)
             self._running[name] = server  # first, so that a start that fails is tidied away as well
             server.start()
         return self._running[name]

@@ -393,7 +393,7 @@ async def test_its_own_channels_are_for_its_own_clients(database: Database, tmp_
         for name, status in {"people": 403, "room-1": 101, "room-": 403, "error": 101}.items():
             with Peer(server, f"/listen/{name}") as peer:
                 assert peer.answer.status.split()[1] == str(status)
-        server.wait_for("channel 'people': not listed")
+        server.wait_for("channel 'people' refused to 127.0.0.1: not listed")
         async with Client(server.address()) as client:
             wanted = ["people", "room-1", "error"]
             assert await client.call("rpc.on", *wanted) == {

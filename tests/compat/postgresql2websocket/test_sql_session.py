@@ -189,5 +189,5 @@ def test_a_question_about_the_channel_is_none_of_the_statements() -> None:
 def test_a_refused_channel_is_not_answered_as_a_statement() -> None:
     made = sql_session.SqlSession(samples.functions({"add": ADD}), rules.Channels([rules.Entry("c")]), Limits(), None)
     (refusal,) = made.subscribe(effects.Ticket(), ["c"], 0.0)
-    assert isinstance(refusal, effects.Refused)
+    assert isinstance(refusal, effects.Refuse)
     assert isinstance(refusal.error, errors.Unauthenticated)
