@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pgrpc.config as configuration
 from pgrpc.check import factories, resolve
-from pgrpc.postgres import connect, listener
+from pgrpc.postgres import connect, notify_probe
 from pgrpc.web import http_client
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def check(config: configuration.Config) -> Report:
             warnings.extend(error.warnings)
         key = "listen_dsn" if config.database.listen_dsn else "dsn"
         try:
-            await listener.Listener(for_events, lambda observation: None).check()
-        except listener.Unusable as error:
+            await notify_probe.check(for_events)
+        except notify_probe.Unusable as error:
             faults.append((("database", key), f"no events would be heard: {error}"))
         except connect.CannotConnect as error:
             if key == "listen_dsn":

@@ -734,7 +734,7 @@ def test_the_end_of_an_identity_without_an_anonymous_role() -> None:
     client = identified()
     (login,) = client.tick(1000.0)
     assert isinstance(login, effects.Login)
-    (close,) = client.fail(login.ticket, errors.Unauthenticated("a token is needed"))
+    (close,) = client.fail(login.ticket, errors.Unauthenticated("a token is required"))
     assert isinstance(close, effects.Close)
     assert close.code == errors.CloseCode.UNAUTHENTICATED
 
