@@ -132,8 +132,8 @@ class Admission:
         """Who has this token, or none, and sends this request. Raises errors.Unauthenticated, errors.Unavailable."""
         assert self._auth is not None
         assert self._authenticate is not None
-        found = await self._authenticate(token)
-        return found.having(bearer.settings(request, self._auth.headers))
+        client = await self._authenticate(token)
+        return client.with_settings(bearer.settings(request, self._auth.headers))
 
     def stopping(self) -> Refused | None:
         return self._overloaded("the server is stopping") if self.is_stopping else None
