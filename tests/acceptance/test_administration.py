@@ -104,7 +104,7 @@ async def test_the_sockets_of_one_subject_are_ended(server: Server, database: Da
         assert caught.value.response.status_code == 403
         for ended in (first, second, raw):
             assert await ended.closed() == 4401
-            assert ended.socket.close_reason == "ended by the operator"
+            assert ended.socket.close_reason == "closed by the operator"
         with pytest.raises(ConnectionError):
             await running
         await gone(database, '"sleep"()')

@@ -130,7 +130,7 @@ class TestLogins:
             neighbours = [f"2001:db8:0:1::{part}" for part in range(4)]
             found = [await status(server, X_Forwarded_For=each, Authorization="Bearer a.b.c") for each in neighbours]
             assert found == [401, 401, 401, 429]
-            await asyncio.to_thread(server.wait_for, "this address logs in too often")
+            await asyncio.to_thread(server.wait_for, "too many logins from this address")
 
 
 class TestOrigins:
