@@ -8,11 +8,11 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pgrpc.config as configuration
 from pgrpc import logs, observe, tls
@@ -112,10 +112,6 @@ def _raise_descriptor_limit() -> None:
 # The parts
 
 
-class _Part(Protocol):
-    async def run(self) -> None: ...
-
-
 async def build(
     config: configuration.Config, observer: observe.Observer, share: Share | None, environ: Mapping[str, str]
 ) -> supervisor.Parts:
@@ -143,21 +139,17 @@ async def build(
     events.sink = subscribers
     if control is not None:
         events.sink = admin_channel.AdminChannel(control, subscribers, operator.execute)
-    parts: dict[str, _Part] = {
-        "database": calls,
-        "listener": events,
-        "admin": operator,
-        "catalog": reader,
-        "readiness": ready,
+    background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "heartbeat": partial(heartbeat.run, shared),
+        "database": calls.run,
+        "listener": events.run,
+        "admin": operator.run,
+        "catalog": reader.run,
+        "readiness": ready.run,
     }
     if authenticator is not None:
-        parts["keys"] = authenticator
-    return supervisor.Parts(
-        web,
-        calls,
-        operator,
-        {"heartbeat": partial(heartbeat.run, shared), **{name: part.run for name, part in parts.items()}},
-    )
+        background["keys"] = authenticator.run
+    return supervisor.Parts(web, calls, operator, background)
 
 
 def _catalog(config: configuration.Config) -> catalog.Catalog:

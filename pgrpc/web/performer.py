@@ -73,14 +73,14 @@ class Performer:
         self._timer = self._timer_at = self._login = None
         self.perform(self._session.close())
 
-    def perform(self, asked: list[effects.Effect]) -> None:
-        """Each effect, and before the next one whatever it leads to at once: of a long batch a refusal starts the next
-        call, which is refused as well. A loop, because recursion has an end.
+    def perform(self, wanted: list[effects.Effect]) -> None:
+        """Perform each effect, and before the next one those that it causes at once: in a long batch a refusal starts
+        the next call, which may be refused too. A loop, because recursion depth is limited.
         """
         if self._queue is not None:
-            self._queue.extendleft(reversed(asked))
+            self._queue.extendleft(reversed(wanted))
             return
-        self._queue = deque(asked)
+        self._queue = deque(wanted)
         try:
             while self._queue:
                 self._perform_one(self._queue.popleft())
