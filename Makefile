@@ -1,4 +1,4 @@
-# A few words for people, each one command on a fresh machine. What they need is put into .venv, once.
+# The commands for developers. Each works on a fresh machine: what it needs is installed into .venv, once.
 
 PYTHON ?= python3
 EXAMPLE ?=
@@ -17,45 +17,45 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-# Several words in one command run one after the other: they share .venv.
+# Several targets run one after the other, because they share .venv.
 .NOTPARALLEL:
 .PHONY: help demo test quick matrix check docs bench soak faults clean
 
-help:  ## this list
+help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile | expand -t 16
 
-demo: .venv/.demo  ## a PostgreSQL of its own, an example, and the server: make demo [EXAMPLE=chat] [PORT=8080] [DATA=folder]
+demo: .venv/.demo  ## run an example with its own PostgreSQL: make demo [EXAMPLE=chat] [PORT=8080] [DATA=folder]
 	@exec env PGRPC_STARTED_BY=make $(RUN) server.py demo $(EXAMPLE) --port $(PORT) $(if $(DATA),--data '$(DATA)')
 
-test: .venv/.dev  ## every test, on each PostgreSQL there is; each pure module covered by its own tests
+test: .venv/.dev  ## run all tests, on the embedded PostgreSQL and on the installed ones, and check own coverage
 	@$(RUN) -m pytest tests --module-coverage $(PARALLEL)
 
-quick: .venv/.dev  ## the unit tests only: some ten seconds
+quick: .venv/.dev  ## run the unit tests: some ten seconds
 	@$(RUN) -m pytest tests/unit -q $(PARALLEL)
 
-matrix: .venv/.made  ## unit and integration tests on each Python and PostgreSQL that is here; FETCH=1, ONLY=newest
+matrix: .venv/.made  ## run unit and integration tests on each Python and PostgreSQL found: make matrix [FETCH=1] [ONLY=newest]
 	@FETCH='$(FETCH)' ONLY='$(ONLY)' PYTHONS='$(PYTHONS)' $(RUN) tests/matrix.py
 
-check: .venv/.dev  ## lint, format, types, and which room may import which
+check: .venv/.dev  ## check lint, format, types, and which package may import which
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-docs: .venv/.dev  ## write what is generated: config.yaml.example, the tables of keys, the list of modules
+docs: .venv/.dev  ## generate config.yaml.example, the tables of keys and the list of modules
 	@$(RUN) -m tools.docs
 
-bench: .venv/.bench  ## the benchmark, with and without pgrpc[fast]: some twenty minutes; BENCH=--quick is one
+bench: .venv/.bench  ## run the benchmark with and without pgrpc[fast], about 20 minutes; with BENCH=--quick about one
 	@$(RUN) -m bench $(BENCH)
 	@$(RUN) -m bench --plain $(BENCH)
 
-soak: .venv/.dev  ## ten minutes of steady load; fails where memory or descriptors have grown
+soak: .venv/.dev  ## run ten minutes of steady load; fails if memory or file descriptors have grown
 	@$(RUN) tests/soak.py
 
-faults: .venv/.dev  ## the faults of docs/reference/faults.md, with what is frozen frozen for a minute
+faults: .venv/.dev  ## inject the faults of docs/reference/faults.md; frozen processes stay frozen for a minute
 	@PGRPC_FAULT_SECONDS=60 $(RUN) -m pytest tests/acceptance/faults
 
-clean:  ## remove everything that these words made, the demo's database too
+clean:  ## remove everything that these commands created, including the demo's database
 	rm -rf .venv .pgrpc .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -69,7 +69,7 @@ clean:  ## remove everything that these words made, the demo's database too
 	@$(PYTHON) -m venv --clear .venv
 	@touch $@
 
-# What pip prints, but for what is there already. The pipe would hide whether pip failed; the missing stamp tells.
+# Shows pip's output without "already satisfied". The pipe hides pip's exit status, so the stamp file shows failure.
 define install
 	@echo "installing pgrpc$(1) into .venv (the first time takes a minute)"
 	@rm -f $@
@@ -83,7 +83,7 @@ endef
 .venv/.demo: pyproject.toml .venv/.made
 	$(call install,[demo])
 
-# What the tests need holds what the demo needs.
+# The extra `dev` is installed with `demo`.
 .venv/.dev: pyproject.toml .venv/.made
 	$(call install,$(DEV))
 	@touch .venv/.demo

@@ -1,4 +1,4 @@
-"""`make bench`: what pgrpc does in a second, beside what the machine allows in the same run.
+"""The benchmark, `make bench`: pgrpc compared with the limits of the machine, measured in the same run.
 
-Owns the measuring. Nothing here is part of the server, and no test depends on it.
+Owns the measurements. Nothing here is part of the server, and no test depends on it.
 """

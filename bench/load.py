@@ -1,7 +1,7 @@
-"""A load client: raw sockets, one thread, epoll. It runs as a process of its own and prints one JSON line.
+"""The load generator: raw sockets, one thread, epoll, in a process of its own; prints one JSON line.
 
-Owns the client's half of every measurement. Frames are counted by a marker that each one holds once, not parsed, so
-that the client does not cost more than the server that it measures.
+Owns the client side of every measurement. Frames are not parsed, but counted by a marker that each contains once, so
+that the client needs less CPU time than the server.
 
     python -m bench.load fanout PORT PATH CLIENTS MESSAGES [SUBSCRIBE]
     python -m bench.load rpc PORT PATH CLIENTS DEPTH SECONDS MESSAGE
@@ -27,14 +27,14 @@ _UPGRADE = (
 
 
 def frame(text: bytes) -> bytes:
-    """A client's text frame (RFC 6455 section 5.2), masked with zeros: what it costs us is not measured."""
+    """A client's text frame (RFC 6455 section 5.2), masked with zeros, which costs the client nothing."""
     size = len(text)
     header = bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
     return header + b"\0\0\0\0" + text
 
 
 def connect(port: int, path: str, count: int) -> list[socket.socket]:
-    """Open sockets, each upgraded. `%d` in the path is the client's number."""
+    """Open WebSockets. `%d` in the path is the client's number."""
     sockets = []
     for number in range(count):
         sock = socket.create_connection(("127.0.0.1", port))
@@ -53,7 +53,7 @@ def connect(port: int, path: str, count: int) -> list[socket.socket]:
 
 
 def watched(sockets: list[socket.socket]) -> tuple[select.epoll, dict[int, socket.socket]]:
-    """What tells which socket has something, and the sockets by their descriptor."""
+    """An epoll object for the sockets, and the sockets by descriptor."""
     poll = select.epoll()
     for sock in sockets:
         sock.setblocking(False)
@@ -71,7 +71,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def _subscribe(sockets: list[socket.socket], request: str) -> None:
-    """Send each the request, `%d` in it is the client's number, and wait for all the answers."""
+    """Send the request on each socket, with the client's number for `%d`, and wait for all answers."""
     if not request:
         return
     for number, sock in enumerate(sockets):
@@ -83,7 +83,7 @@ def _subscribe(sockets: list[socket.socket], request: str) -> None:
 
 
 def fanout(port: int, path: str, clients: int, messages: int, subscribe: str = "") -> dict[str, Any]:
-    """Every client waits for `messages` frames; latencies from the field "t", microseconds since the epoch."""
+    """Receive `messages` frames with every client. Latencies by the field "t", in microseconds since the epoch."""
     began = time.perf_counter()
     sockets = connect(port, path, clients)
     _subscribe(sockets, subscribe)
@@ -107,9 +107,7 @@ def fanout(port: int, path: str, clients: int, messages: int, subscribe: str = "
                 tails[number] = data
                 continue
             at = data.rfind(MARKER) + len(MARKER)
-            rest = data[at:]
-            if rest:
-                tails[number] = rest
+            tails[number] = data[at:]
             if not first:
                 first = time.perf_counter()
             seen += count
@@ -127,7 +125,7 @@ def fanout(port: int, path: str, clients: int, messages: int, subscribe: str = "
 
 
 def rpc(port: int, path: str, clients: int, depth: int, seconds: float, message: str) -> dict[str, Any]:
-    """Every client keeps `depth` requests in flight; each frame that comes answers one. Times in microseconds."""
+    """Keep `depth` requests in flight with every client; each frame answers one. Times in microseconds."""
     sockets = connect(port, path, clients)
     request = frame(message.encode())
     poll, by_number = watched(sockets)
@@ -147,8 +145,8 @@ def rpc(port: int, path: str, clients: int, depth: int, seconds: float, message:
             count = received.count(b'"jsonrpc"') or received.count(b"\x81")
             answers += count
             waiting = sent[number]
-            taken, sent[number] = waiting[:count], waiting[count:] + [now] * count
-            times = [(now - at) * 1e6 for at in taken]
+            answered, sent[number] = waiting[:count], waiting[count:] + [now] * count
+            times = [(now - at) * 1e6 for at in answered]
             latencies += times
             by_client[number] += times
             by_number[number].sendall(request * count)
@@ -163,7 +161,7 @@ def rpc(port: int, path: str, clients: int, depth: int, seconds: float, message:
 
 
 def idle(port: int, path: str, clients: int, subscribe: str = "") -> dict[str, Any]:
-    """Only hold connections."""
+    """Only keep connections open."""
     began = time.perf_counter()
     sockets = connect(port, path, clients)
     _subscribe(sockets, subscribe)

@@ -1,9 +1,9 @@
-"""What the machine allows: bare sends, and a bare Tornado echo. Each runs as a process of its own.
+"""The baselines: a server that only sends, and a Tornado server that only echoes, each in a process of its own.
 
-Owns the figures that pgrpc's are set beside. They do nothing but the one thing that they are named after.
+Owns what pgrpc is compared with. Each does one thing and nothing else.
 
-    python -m bench.peers floor CLIENTS MESSAGES PAD GAP      one send(2) a frame, GAP seconds between messages
-    python -m bench.peers echo fast|plain                     a Tornado WebSocket that answers what it gets
+    python -m bench.peers floor CLIENTS MESSAGES PAD GAP      one send(2) per frame, GAP seconds between messages
+    python -m bench.peers echo fast|plain                     a Tornado WebSocket that echoes each message
 """
 
 import asyncio
@@ -27,12 +27,12 @@ _ACCEPT = (
 
 
 def payload(number: int, pad: int) -> str:
-    """What is notified: a time stamp, a number, and padding."""
+    """The payload of a notification: a timestamp, a number, and padding."""
     return f'{{"t":{time.time() * 1e6:.0f},"i":{number},"p":"{"x" * pad}"}}'
 
 
 def paced(messages: int, gap: float) -> Iterator[int]:
-    """The number of each message when it is due: `gap` seconds apart, or at once."""
+    """Yield the number of each message when it is due: `gap` seconds apart; 0: without a pause."""
     due = time.perf_counter()
     for number in range(messages):
         if gap:
@@ -41,21 +41,21 @@ def paced(messages: int, gap: float) -> Iterator[int]:
         yield number
 
 
-def _say(port: int) -> None:
+def _report(port: int) -> None:
     sys.stdout.write(f"PORT {port}\n")
     sys.stdout.flush()
 
 
 def floor(clients: int, messages: int, pad: int, gap: float) -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
-    _say(listening.getsockname()[1])
+    _report(listening.getsockname()[1])
     sockets = []
     for _ in range(clients):
         sock, _ = listening.accept()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        asked = b""
-        while b"\r\n\r\n" not in asked:
-            asked += sock.recv(4096)
+        request = b""
+        while b"\r\n\r\n" not in request:
+            request += sock.recv(4096)
         sock.sendall(_ACCEPT)
         sockets.append(sock)
     sys.stdin.readline()
@@ -74,14 +74,14 @@ class _Echo(WebSocketHandler):
     def on_message(self, message: str | bytes) -> None:
         try:  # noqa: SIM105  `suppress` would slow it down
             self.write_message(message)
-        except WebSocketClosedError:  # the client has what it wanted
+        except WebSocketClosedError:  # the client has finished
             pass
 
 
 async def echo() -> None:
     sockets = bind_sockets(0, "127.0.0.1", backlog=4096)
     HTTPServer(Application([("/", _Echo)])).add_sockets(sockets)
-    _say(sockets[0].getsockname()[1])
+    _report(sockets[0].getsockname()[1])
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
 
 

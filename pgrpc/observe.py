@@ -1,7 +1,7 @@
-"""Everything worth reporting, as plain values with the words and level of their log lines.
+"""Observations: everything that the server reports, as plain values with the text and level of their log lines.
 
-Owns these words: whoever reports says only what happened. No observation has a field for a token, a password or a
-payload. Must not know who reports, nor what is done with it.
+Owns this text; the caller only says what happened. No observation has a field for a token, a password or a payload.
+Must not know who reports, nor where the lines go.
 """
 
 import logging
@@ -12,9 +12,9 @@ from typing import ClassVar, dataclass_transform
 
 @dataclass_transform(frozen_default=True)
 class Observation:
-    """level, words: of its log line; words are a template of the observation's own attributes.
+    """level: of its log line. words: the template of that line, for the observation's attributes.
 
-    is_of_many: it can happen to thousands of clients at one moment, so not each of them gets a line.
+    is_of_many: it can happen to thousands of clients at once, so that not each gets a line.
     """
 
     level: ClassVar[int]
@@ -36,7 +36,7 @@ class Serving(Observation):
     words = "serving {o.url}{o.front}"
     url: str
     front_page: str | None = None
-    """Its address, where it is not the url itself."""
+    """Its URL, if that is not `url`."""
 
     @property
     def front(self) -> str:
@@ -55,7 +55,7 @@ class ConfigMismatch(Observation, level=logging.ERROR):
 
 
 class Warnings(Observation, level=logging.WARNING):
-    """What is valid, but probably unintended."""
+    """Settings that are valid, but probably unintended."""
 
     words = "serving, with warnings:\n{o.lines}"
     warnings: Sequence[str]
@@ -71,15 +71,15 @@ class Stopping(Observation):
 
 
 class WorkerServing(Observation):
-    """One of several processes."""
+    """One of several processes is serving."""
 
-    words = "worker {o.number} serves: process {o.process}"
+    words = "worker {o.number} is serving: process {o.process}"
     number: int
     process: int
 
 
 class WorkerEnded(Observation, level=logging.ERROR):
-    """wait: seconds until it is replaced; None where it is not. faults: what it found wrong with the configuration."""
+    """wait: seconds until it is replaced; None if it is not. faults: in the configuration, as it has reported."""
 
     words = "worker {o.number}: {o.reason}{o.next}{o.wrong}"
     number: int
@@ -89,7 +89,7 @@ class WorkerEnded(Observation, level=logging.ERROR):
 
     @property
     def next(self) -> str:
-        return "" if self.wait is None else f"; a new one starts in {self.wait:.2f} s, the other workers go on"
+        return "" if self.wait is None else f"; a new one starts in {self.wait:.2f} s, the other workers keep running"
 
     @property
     def wrong(self) -> str:
@@ -104,7 +104,7 @@ class ParentEnded(Observation, level=logging.CRITICAL):
 
 
 class Bug(Observation, level=logging.CRITICAL, is_of_many=True):
-    """A fault of our own. The exception is logged with its traceback, which names code, not data."""
+    """An error of ours. The exception is logged with its traceback, which contains code, not data."""
 
     words = "a bug in pgrpc, in {o.where}; please report it"
     where: str
@@ -127,7 +127,7 @@ class DatabaseUp(Observation):
 
 
 class PoolShort(Observation, level=logging.WARNING):
-    """Some connections could not be opened; the others serve."""
+    """Some connections could not be opened; the others are used."""
 
     words = "only {o.connections} of {o.wanted} connections are open; retrying: {o.reason}"
     connections: int
@@ -136,9 +136,9 @@ class PoolShort(Observation, level=logging.WARNING):
 
 
 class QueueFull(Observation, level=logging.WARNING, is_of_many=True):
-    """As many calls wait for the database as may."""
+    """limits.queue is reached."""
 
-    words = "refused a call: {o.waiting} calls wait for the database already (limits.queue)"
+    words = "refused a call: {o.waiting} calls are waiting for the database already (limits.queue)"
     waiting: int
 
 
@@ -156,8 +156,8 @@ class ListenerUp(Observation):
     def what(self) -> str:
         if not self.gap:
             return "LISTEN connection open: events are received"
-        after = "; subscribers get rpc.gap: events may have been lost" if self.channels else ""
-        return f"LISTEN connection open again, {self.channels} channels subscribed{after}"
+        after = "; subscribers receive rpc.gap: events may have been lost" if self.channels else ""
+        return f"LISTEN connection open again, with {self.channels} channels{after}"
 
 
 class ListenRefused(Observation, level=logging.WARNING, is_of_many=True):
@@ -177,7 +177,7 @@ class Overloaded(Observation, level=logging.WARNING, is_of_many=True):
 
 
 class HostRefused(Observation, level=logging.WARNING, is_of_many=True):
-    words = "refused {o.address}: its request names the host {o.shown!r}, which server.allowed_hosts does not list"
+    words = "refused {o.address}: the host name {o.shown!r} is not listed in server.allowed_hosts"
     address: str
     host: str
 
@@ -187,7 +187,7 @@ class HostRefused(Observation, level=logging.WARNING, is_of_many=True):
 
 
 class OriginRefused(Observation, level=logging.WARNING, is_of_many=True):
-    words = "refused {o.address}: pages of {o.shown!r} may not connect (server.allowed_origins)"
+    words = "refused {o.address}: the origin {o.shown!r} is not listed in server.allowed_origins"
     address: str
     origin: str
 
@@ -197,7 +197,7 @@ class OriginRefused(Observation, level=logging.WARNING, is_of_many=True):
 
 
 class TokenRefused(Observation, level=logging.WARNING, is_of_many=True):
-    """reason: in our own words; it holds nothing of the token."""
+    """reason: our own text; contains nothing of the token."""
 
     words = "refused {o.address}: {o.reason}"
     address: str
@@ -205,7 +205,7 @@ class TokenRefused(Observation, level=logging.WARNING, is_of_many=True):
 
 
 class Denied(Observation, level=logging.WARNING, is_of_many=True):
-    """What a client may not call or subscribe to. The client does not learn why."""
+    """A client may not call this, or subscribe to it. The client is not told why."""
 
     words = "{o.what} refused to {o.address}: {o.reason}"
     address: str
@@ -216,21 +216,21 @@ class Denied(Observation, level=logging.WARNING, is_of_many=True):
 class Unresponsive(Observation, is_of_many=True):
     """Clients that answered no ping."""
 
-    words = "dropped {o.count} clients that gave no sign of life for {o.interval:g} s"
+    words = "dropped {o.count} clients that did not answer a ping within {o.interval:g} s"
     count: int
     interval: float
 
 
 class SlowClient(Observation, level=logging.WARNING, is_of_many=True):
-    words = "closed {o.address}: it does not read; {o.waiting} bytes of events waited for it"
+    words = "closed {o.address}: it reads too slowly; {o.waiting} bytes of events were waiting"
     address: str
     waiting: int
 
 
 class EventsDropped(Observation, level=logging.WARNING, is_of_many=True):
-    """For a client that does not read, as its channels' policy has it."""
+    """For a client that reads too slowly, by the channel's `slow_consumer`."""
 
-    words = "dropped events of {o.names}: {o.address} reads too slowly; it gets rpc.gap"
+    words = "dropped events of {o.names}: {o.address} reads too slowly; it receives rpc.gap"
     address: str
     channels: Sequence[str]
 
@@ -240,9 +240,9 @@ class EventsDropped(Observation, level=logging.WARNING, is_of_many=True):
 
 
 class NotJson(Observation, level=logging.WARNING, is_of_many=True):
-    """An event that cannot be sent to those who expect JSON."""
+    """An event that cannot be sent to clients that expect JSON."""
 
-    words = "left out an event of channel {o.channel!r} for clients of {o.route}: its payload is not JSON"
+    words = "skipped an event of channel {o.channel!r} for clients of {o.route}: its payload is not JSON"
     channel: str
     route: str
 
@@ -275,7 +275,7 @@ class Reloaded(Observation):
 
 
 class NotReloaded(Observation, level=logging.ERROR):
-    words = "could not reload {o.what}, the previous one stays in use: {o.reason}"
+    words = "could not reload {o.what}, still using the previous one: {o.reason}"
     what: str
     reason: str
 
@@ -286,12 +286,12 @@ class Disconnected(Observation):
 
 
 class BadCommand(Observation, level=logging.WARNING, is_of_many=True):
-    words = "a notification on the control channel is no command: {o.reason}"
+    words = "ignored a notification on the control channel: {o.reason}"
     reason: str
 
 
 class CommandsMissed(Observation, level=logging.WARNING):
-    words = "the LISTEN connection was lost: commands that came meanwhile were missed; send them again"
+    words = "the LISTEN connection was lost: commands on the control channel may be lost too; send them again"
 
 
 Observer = Callable[[Observation], None]

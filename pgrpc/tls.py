@@ -1,6 +1,6 @@
-"""A certificate and its key -> what a server needs to speak TLS with them.
+"""Loads a certificate and its key for TLS.
 
-Owns the reading of the two files, and which TLS is spoken. Must not know who serves, nor when they are read again.
+Owns the reading of the two files, and the TLS version. Must not know the server, nor when they are loaded again.
 """
 
 import ssl
@@ -9,35 +9,35 @@ from typing import Literal
 
 
 class Unusable(Exception):
-    """str() says why in words; `file`: which of the two it is about."""
+    """str() says why. file: which of the two is at fault."""
 
-    def __init__(self, file: Literal["certificate", "key"], words: str) -> None:
-        super().__init__(words)
+    def __init__(self, file: Literal["certificate", "key"], message: str) -> None:
+        super().__init__(message)
         self.file = file
 
 
 def context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Of PEM files: the certificate with those between it and its root, and its key, which has no passphrase.
+    """A context from PEM files: the certificate followed by its intermediate ones, and its key without a passphrase.
 
     TLS 1.2 and later (RFC 8996). Raises Unusable.
     """
-    _look(certificate, "certificate", "CERTIFICATE-----")
-    _look(key, "key", "PRIVATE KEY-----")
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.options |= ssl.OP_NO_RENEGOTIATION
-    made.set_alpn_protocols(["http/1.1"])
+    _check(certificate, "certificate", "CERTIFICATE-----")
+    _check(key, "key", "PRIVATE KEY-----")
+    loaded = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    loaded.minimum_version = ssl.TLSVersion.TLSv1_2
+    loaded.options |= ssl.OP_NO_RENEGOTIATION
+    loaded.set_alpn_protocols(["http/1.1"])
     try:
         # Without a password OpenSSL would ask for one on the terminal.
-        made.load_cert_chain(certificate, key, password="")
+        loaded.load_cert_chain(certificate, key, password="")
     except ssl.SSLError as error:
         raise _unusable(error.reason or "") from error
-    except OSError as error:  # gone, or changed, since it was looked at
+    except OSError as error:  # removed or changed since it was checked
         raise Unusable("certificate", f"cannot be read: {error.strerror}") from error
-    return made
+    return loaded
 
 
-def _look(path: Path, file: Literal["certificate", "key"], mark: str) -> None:
+def _check(path: Path, file: Literal["certificate", "key"], mark: str) -> None:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -45,15 +45,15 @@ def _look(path: Path, file: Literal["certificate", "key"], mark: str) -> None:
     except ValueError as error:
         raise Unusable(file, "a file name cannot hold the character NUL") from error
     if b"ENCRYPTED" in content and file == "key":
-        raise Unusable(file, "has a passphrase, and nobody is there to type it: store the key without one")
+        raise Unusable(file, "is encrypted with a passphrase: store the key without one")
     if mark.encode() not in content:
-        raise Unusable(file, f"holds no {'certificate' if file == 'certificate' else 'private key'} in PEM")
+        raise Unusable(file, f"contains no {'certificate' if file == 'certificate' else 'private key'} in PEM")
 
 
 def _unusable(reason: str) -> Unusable:
     """reason: OpenSSL's name for it, such as KEY_VALUES_MISMATCH."""
     if "MISMATCH" in reason or reason == "NO_CERTIFICATE_ASSIGNED":
-        return Unusable("key", "is not the key of the certificate, which must be the first one in its file")
+        return Unusable("key", "does not match the certificate, which must be the first one in its file")
     if "TOO_SMALL" in reason or "TOO_WEAK" in reason:
         return Unusable("certificate", f"is too weak for OpenSSL: {reason.replace('_', ' ').lower()}")
-    return Unusable("certificate", "cannot be read as PEM, or its key cannot")
+    return Unusable("certificate", "is not valid PEM, or its key is not")

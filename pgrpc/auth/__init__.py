@@ -1,10 +1,10 @@
-"""Who a client is, by JSON Web Tokens. The only room that imports PyJWT and cryptography.
+"""Authentication by JSON Web Tokens. The only package that imports PyJWT and cryptography.
 
-It stands beside `web` and `postgres` and knows neither: tokens come as text, key sets by a callable.
+It imports neither `web` nor `postgres`: tokens come as text, key sets by a callable.
 
-    authenticator   a token -> an identity, quickly the second time
-    ├── tokens          one token: its signature and claims, each refusal in words
-    ├── keyset          an issuer's key set: fetched, renewed, kept while it cannot be had
+    authenticator   a token -> an identity, with a cache
+    ├── tokens          one token: verifies its signature and claims
+    ├── keyset          an issuer's key set: fetched, refreshed, kept while the issuer is unavailable
     └── keys            which key may verify which algorithm
     issuing         tokens for development
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pgrpc.config as configuration
 from pgrpc.check import factories, findings, resolve
-from pgrpc.postgres import connect, listener
+from pgrpc.postgres import connect, notify_probe
 from pgrpc.web import http_client
 
 
@@ -60,8 +60,8 @@ async def _key_faults(auth: configuration.Auth) -> Sequence[findings.Finding]:
 async def _listen_faults(config: configuration.Config, connector: connect.Connector) -> list[findings.Finding]:
     key = "listen_dsn" if config.database.listen_dsn else "dsn"
     try:
-        await listener.Listener(connector, lambda observation: None).check()
-    except listener.Unusable as error:
+        await notify_probe.check(connector)
+    except notify_probe.Unusable as error:
         return [(("database", key), f"cannot receive notifications: {error}")]
     except connect.CannotConnect as error:
         # Where both use one DSN, this is reported already.

@@ -1,1 +1,1 @@
-"""The only room that talks to PostgreSQL: it alone imports aiopg and psycopg2."""
+"""PostgreSQL: connections, calls and LISTEN. The only package that imports aiopg and psycopg2."""

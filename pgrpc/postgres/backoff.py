@@ -1,6 +1,6 @@
-"""How long to wait before the next try to reach the database.
+"""How long to wait before the next attempt to reach the database: exponential backoff with jitter.
 
-Owns the figures. Must not know what is tried.
+Owns the delays. Must not know what is attempted.
 """
 
 import random
@@ -10,7 +10,7 @@ CAP = 32.0
 
 
 class Backoff:
-    """Seconds until the next try: at most 0.1 at first, doubling to `cap`, jittered so that not all come at once."""
+    """Seconds until the next attempt: at most 0.1 at first, doubling to `cap`; jitter keeps servers apart."""
 
     def __init__(self, cap: float = CAP) -> None:
         self._cap = cap

@@ -1,7 +1,7 @@
-"""The SQL texts of a call: its arguments, the function, its result as JSON, in which int8 and numeric may be strings.
+"""The SQL of a call: its arguments, the function, and its result as JSON, in which int8 and numeric may be strings.
 
-Owns these texts. Names come from the catalog and are quoted, values are parameters: nothing that a client wrote is ever
-part of a text. Must not know in which messages they are sent.
+Owns this SQL. Names come from the catalog and are quoted, values are parameters: nothing that a client wrote is ever
+part of it. Must not know in which messages it is sent.
 """
 
 from functools import lru_cache
@@ -18,13 +18,13 @@ def select(routine: routines.Routine, names: tuple[str, ...], all_scalars: bool,
         return f"select {call}{source}"
     outputs = routine.outputs
     result = outputs[0].type if len(outputs) == 1 else routine.returns
-    most = pgtypes.longest(result)
-    if most is not None and most <= result_size and not routine.returns_set:
-        # Nothing to be limited, and mentioned once: 8 % more calls than with the subqueries below.
+    longest = pgtypes.longest(result)
+    if longest is not None and longest <= result_size and not routine.returns_set:
+        # It cannot exceed the limit, and no subquery is needed: 8 % more calls than with those below.
         return f"select pg_catalog.to_json({numbers_as_text(result, call) if exact else call})::pg_catalog.text{source}"
-    # `offset 0` keeps the planner from evaluating the function once for each mention of its result.
+    # `offset 0` keeps the planner from evaluating the function once for each use of its result.
     if exact and len(outputs) > 1:
-        # A record's columns can be named only in FROM.
+        # Only FROM gives access to the columns of a record.
         columns = {a.name: numbers_as_text(a.type, f"r.{quoting.identifier(a.name)}") for a in outputs}
         joined = f"{source or ' from (select) _'}, lateral {call} as r"
         value, rows = json_object(columns), f"select r.*{joined} offset 0"
@@ -37,15 +37,16 @@ def select(routine: routines.Routine, names: tuple[str, ...], all_scalars: bool,
 
 
 def limited(select: str, result_size: int) -> str:
-    # Too large a result must fail inside the statement, so that nothing of the call stays: asking for a setting that
-    # does not exist is an error that says its name.
+    """SQL for a text `t`, which fails where it is longer than result_size bytes; statements.py reads the error."""
+    # A result that is too large must fail inside the statement, so that the call is rolled back: reading a setting that
+    # does not exist raises an error that contains its name, and so the size.
     size = "pg_catalog.octet_length(t)"
     refuse = f"pg_catalog.current_setting('pgrpc.result_of_' || {size} || '_bytes')"
     return f"select case when {size} <= {result_size} then t else {refuse} end from ({select} offset 0) t"
 
 
 def numbers_as_text(of: pgtypes.Type, value: str) -> str:
-    """The SQL of a value in which int8 and numeric are strings of digits, at any depth."""
+    """SQL for a value in which int8 and numeric are strings of digits, at any depth."""
     if not _has_wide_numbers(of):
         return value
     match of.kind:
@@ -57,7 +58,7 @@ def numbers_as_text(of: pgtypes.Type, value: str) -> str:
             if not _is_composite(of.of):
                 return f"{value}::pg_catalog.text[]"
             element = numbers_as_text(of.of, "e")
-            # unnest in FROM would give the elements' columns instead. Of more dimensions only the form is kept.
+            # unnest in FROM would give the elements' columns instead. An array of several dimensions keeps its numbers.
             return (
                 f"case when {value} is null then null when pg_catalog.array_ndims({value}) > 1 "
                 f"then pg_catalog.to_json({value}) else (select coalesce(pg_catalog.json_agg({element}), '[]') "
@@ -84,27 +85,27 @@ def json_object(columns: dict[str, str]) -> str:
 
 
 def _passed(routine: routines.Routine, names: tuple[str, ...]) -> str:
-    """The arguments of the call: by name, those by position first that need it."""
+    """The arguments of the call: first those that must be passed by position, then the others by name."""
     positional = signatures.by_position(routine, names)
-    written = []
+    passed = []
     for place, argument in enumerate(routine.inputs):
         if argument.name not in names:
             continue
         keyword = "variadic " if argument.mode == "variadic" else ""
         target = f"{quoting.identifier(argument.name)} => " if place >= positional else ""
-        written.append(f"{keyword}{target}_.{quoting.identifier(argument.name)}")
-    return ", ".join(written)
+        passed.append(f"{keyword}{target}_.{quoting.identifier(argument.name)}")
+    return ", ".join(passed)
 
 
 def from_arguments(routine: routines.Routine, names: tuple[str, ...], all_scalars: bool) -> str:
-    """What has the arguments as the columns of `_`."""
+    """The FROM clause that has the arguments as the columns of `_`; "" where there are none."""
     if not names:
         return ""
-    given = [a for a in routine.inputs if a.name in names]
+    passed = [a for a in routine.inputs if a.name in names]
     if all_scalars:
-        columns = ", ".join(f"%s::{type_sql(a.type)} as {quoting.identifier(a.name)}" for a in given)
+        columns = ", ".join(f"%s::{type_sql(a.type)} as {quoting.identifier(a.name)}" for a in passed)
         return f" from (select {columns}) _"
-    columns = ", ".join(f"{quoting.identifier(a.name)} {type_sql(a.type)}" for a in given)
+    columns = ", ".join(f"{quoting.identifier(a.name)} {type_sql(a.type)}" for a in passed)
     return f" from pg_catalog.json_to_record(%s::pg_catalog.json) as _({columns})"
 
 

@@ -1,7 +1,7 @@
-"""Asking PostgreSQL to cancel what runs on a connection (https://www.postgresql.org/docs/current/libpq-cancel.html).
+"""Cancels the statement that runs on a connection (https://www.postgresql.org/docs/current/libpq-cancel.html).
 
-Owns the way past psycopg2: its own cancel() holds Python's lock while it waits for the server, so that one server that
-hangs would stop this whole process, whatever thread it is called in. Must not know when or why a call is cancelled.
+Owns the calls to libpq, because psycopg2's cancel() holds the GIL while it waits for the server: a server that hangs
+would stop this whole process, whichever thread calls it. Must not know when or why a call is cancelled.
 """
 
 import ctypes
@@ -18,14 +18,14 @@ _LIBPQ.PQfreeCancel.argtypes, _LIBPQ.PQfreeCancel.restype = [ctypes.c_void_p], N
 
 
 def canceller(raw: Any) -> Callable[[], None]:
-    """What asks the server to cancel what runs now on a psycopg2 connection. It blocks: for a thread. It never raises.
+    """A function that cancels what runs now on a psycopg2 connection. It blocks, so call it in a thread; never raises.
 
-    The connection must not be used for anything else until that has returned, or that is cancelled instead.
+    Use the connection for nothing else until it has returned, or it cancels that instead.
     """
     handle = _LIBPQ.PQgetCancel(raw.pgconn_ptr)
 
     def cancel() -> None:
-        _LIBPQ.PQcancel(handle, ctypes.create_string_buffer(256), 256)  # one that failed leaves the call running
+        _LIBPQ.PQcancel(handle, ctypes.create_string_buffer(256), 256)  # where this fails, the call runs on
         _LIBPQ.PQfreeCancel(handle)
 
     return cancel

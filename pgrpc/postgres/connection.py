@@ -1,8 +1,8 @@
-"""One connection to PostgreSQL: aiopg's, with what aiopg 1.4.0 gets wrong put right.
+"""One connection to PostgreSQL: aiopg's, with the bugs of aiopg 1.4.0 fixed.
 
-Owns how a connection's socket is watched, and how one statement is run on it. Must not know calls, channels or
-pools. Everything that aiopg needs is here and in `pool`; each line that is a fix says which fault it mends, and
-tests/integration/test_aiopg_fixes.py fails without it.
+Owns how a connection's socket is watched, and how one statement is run on it. Must not know calls, channels or pools.
+All use of aiopg is here and in `pool`; each fix says which bug it is for, and tests/integration/test_aiopg_fixes.py
+fails without it.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ import psycopg2.extensions
 from pgrpc.core.channels.notification import Notification
 
 Rows = list[tuple[str | None, ...]]
-"""Values as PostgreSQL writes them: nothing is made a Python number, date or list on its way through."""
+"""Values as PostgreSQL writes them: nothing is converted to a Python number, date or list."""
 
 Parameters = tuple[str | None, ...] | None
 
 Outcome = Rows | psycopg2.Error
-"""What a statement came to: the rows of its last result, [] where that has none; or the error."""
+"""How a message ended: the rows of its last statement, [] where that returns none; or the error."""
 
 Done = Callable[[Outcome], None]
 
 
 _SENT_AT_ONCE = 8192
-"""Bytes that a socket with nothing waiting takes in one go, for certain."""
+"""Bytes that a socket with an empty send buffer always accepts at once."""
 
 _AS_TEXT = psycopg2.extensions.new_type(tuple(psycopg2.extensions.string_types), "AS_TEXT", lambda value, cursor: value)
 
@@ -37,8 +37,8 @@ _AS_TEXT = psycopg2.extensions.new_type(tuple(psycopg2.extensions.string_types),
 class Connection(aiopg.Connection):
     """An open connection, or one that is being opened: await `opened`.
 
-    `closed_by` is set, and `on_closed` called once, when the connection is gone, whoever ended it.
-    `on_notified` gets each batch of notifications, in order, after the statement that came with it has ended.
+    closed_by: the reason, once the connection is closed, by either side; `on_closed` is called with it, once.
+    on_notified: receives each batch of notifications, in order, after the statement that came with it has ended.
     """
 
     def __init__(self, dsn: str, **parameters: Any) -> None:
@@ -48,16 +48,16 @@ class Connection(aiopg.Connection):
         self.on_notified: Callable[[list[Notification]], None] | None = None
         self._done: Done | None = None
         self._cursor: Any = None
-        self._pending: select.poll | None = None  # what tells whether the socket has something
-        self._asked = False  # since this connection was last told of
-        # hstore would cost a query for each connection, json would be parsed only to be written again.
+        self._pending: select.poll | None = None  # tells whether the socket is readable
+        self._was_polled = False  # since the loop last called `_ready`
+        # hstore would cost a query for each connection; JSON would be parsed only to be serialized again.
         super().__init__(dsn, 0, enable_hstore=False, enable_json=False, enable_uuid=False, **parameters)
         self._advance()
 
     def run(self, sql: str, parameters: Parameters, done: Done) -> None:
-        """Run one message of one or more statements; `done` gets the last one's rows, or the first error.
+        """Run one message of one or more statements; `done` receives the last one's rows, or the first error.
 
-        Only one at a time. Raises psycopg2.Error where it could not be sent at all; `done` is not called then.
+        Only one at a time. Raises psycopg2.Error if it could not be sent; then `done` is not called.
         """
         if self._done is not None:
             raise AssertionError("a statement is running on this connection already")
@@ -65,11 +65,11 @@ class Connection(aiopg.Connection):
         cursor.execute(sql, parameters)
         self._done = done
         if len(cursor.query) > _SENT_AT_ONCE:
-            # Perhaps not all of it has gone. Not in this step: what is queued behind it would be run from in here.
+            # Perhaps not all of it was sent. Check later, because `_ready` may run the next call from within this one.
             self._loop.call_soon(self._ready, self._weakref)
 
     async def fetch(self, sql: str, parameters: Parameters = None) -> Rows:
-        """`run` to be awaited. Raises psycopg2.Error."""
+        """`run`, to await. Raises psycopg2.Error."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
 
         def done(outcome: Outcome) -> None:
@@ -88,31 +88,31 @@ class Connection(aiopg.Connection):
 
     @property
     def is_sound(self) -> bool:
-        """Whether text still travels as it must: a function can change the rules for the whole session."""
+        """Whether text is still sent and read correctly: a function can change the encoding for the whole session."""
         status = self._conn.get_parameter_status
         return bool(status("client_encoding") == "UTF8" and status("standard_conforming_strings") == "on")
 
     def is_alive(self) -> bool:
-        """Whether an idle connection can be handed out: takes in what has arrived, such as the server's farewell.
+        """Whether an idle connection can be used: reads what has arrived, such as the server's last message.
 
-        aiopg hands out connections that died in the same turn of the loop (AssertionError, or one lost call).
+        aiopg's pool gives out connections that died in the same turn of the loop (AssertionError, or one lost call).
         """
         if self.closed_by is not None or self._pending is None:
             return False
-        self._asked = True
+        self._was_polled = True
         while not self._conn.closed and self._pending.poll(0):
             self._advance()
         if self._conn.notices and self.closed_by is None:
-            # Nothing was asked, so this is the server's farewell, read before the end that follows it has arrived.
+            # No statement is running, so this is the server's last message; the end of the connection follows it.
             self.drop(psycopg2.OperationalError(self._conn.notices[-1]))
         return self.closed_by is None
 
-    def give_up(self) -> None:
-        """Drop it because too much time has passed."""
+    def time_out(self) -> None:
+        """Drop the connection because the server has not answered in time."""
         self.drop(psycopg2.OperationalError("the server does not answer"))
 
     def drop(self, error: psycopg2.Error) -> None:
-        """Close it now; a statement that runs ends with `error`."""
+        """Close the connection now; a statement that runs ends with `error`."""
         if self.closed_by is not None:
             return
         self.closed_by = error
@@ -133,15 +133,15 @@ class Connection(aiopg.Connection):
 
     @staticmethod
     def _ready(weak_self: Any) -> None:
-        # aiopg's own would call select() (ValueError for descriptors over 1,023: the waiter never ends), close its
-        # queue of notifications for ever on any SQL error, and leave those stuck that came with a result.
+        # aiopg's method calls select() (ValueError for descriptors over 1,023, so the waiter never ends), closes its
+        # queue of notifications for ever on any SQL error, and never delivers those that came with a result.
         self = weak_self()
         if self is not None:
-            self._asked = False
+            self._was_polled = False
             self._advance()
-            if not self._asked and self._was_reset():
-                # uvloop calls once for a socket that was reset, and then no more (libuv's uv__poll_io): the rest of
-                # what has arrived, and the end, would stay there unread.
+            if not self._was_polled and self._was_reset():
+                # uvloop calls this only once for a socket that was reset (libuv's uv__poll_io): without this, the rest
+                # of what has arrived, and the end, would stay unread.
                 self._loop.call_soon(self._ready, self._weakref)
 
     def _was_reset(self) -> bool:
@@ -150,15 +150,15 @@ class Connection(aiopg.Connection):
         return any(events & ~select.POLLIN for _, events in self._pending.poll(0))
 
     def _advance(self) -> None:
-        """Take what the socket has, and act on it in one step: the statement's end, then the notifications."""
+        """Read the socket and handle what arrived in one step: the statement's end, then the notifications."""
         connecting = not self.opened.done()
         try:
             state = self._conn.poll()
         except psycopg2.Error as error:
-            # psycopg2 does not always see that libpq has given up and closed the socket. Watching that number on would
-            # leave the next connection that gets it unwatched, and its statements without an end.
+            # psycopg2 does not always notice that libpq has closed the socket. If its descriptor stayed registered, the
+            # next connection with that number would not be watched, and its statements would never end.
             if self._conn.closed or connecting or self._conn.info.status != 0:
-                self._notified()  # what came before the end
+                self._notified()  # those that arrived before the end
                 self.drop(error)
                 return
             self._settled(error)
@@ -167,8 +167,8 @@ class Connection(aiopg.Connection):
             self.drop(psycopg2.OperationalError("the connection was closed"))
             return
         if connecting:
-            # libpq may go on with another socket (another address, the same without TLS), even of the same number:
-            # aiopg would watch the old one for ever.
+            # libpq may continue on another socket (another address, or without TLS), even with the same number: aiopg
+            # would watch the old one for ever.
             self._unwatch()
             self._fileno = self._conn.fileno()
             self._loop.add_reader(self._fileno, self._ready, self._weakref)
@@ -177,9 +177,9 @@ class Connection(aiopg.Connection):
             self._notified()
         elif connecting:
             psycopg2.extensions.register_type(_AS_TEXT, self._conn)
-            self._cursor = self._conn.cursor()  # one for all statements: making one costs more than a small fetch
+            self._cursor = self._conn.cursor()  # one for all statements: creating one costs more than a small fetch
             self._conn.notices.clear()
-            self._pending = select.poll()  # not select(): that knows no descriptor over 1,023
+            self._pending = select.poll()  # not select(), which is limited to descriptors under 1,024
             self._pending.register(self._conn.fileno(), select.POLLIN)
             self.opened.set_result(None)
         else:
@@ -189,8 +189,8 @@ class Connection(aiopg.Connection):
         if self._done is not None and not self._conn.isexecuting():
             self._finish(error if error is not None else self._rows())
             if self.on_notified is not None and not self._conn.closed:
-                # psycopg2 leaves notifications inside that it read beside the results of several statements. And
-                # `done` may have begun the next statement: the reading may bring the end of that one as well.
+                # psycopg2 holds back notifications that it read along with the results of several statements: poll
+                # again. And `done` may have sent the next statement, which may end by the same poll.
                 self._advance()
                 return
         self._notified()
@@ -204,7 +204,7 @@ class Connection(aiopg.Connection):
     def _finish(self, outcome: Outcome) -> None:
         done, self._done = self._done, None
         if done is not None:
-            self._conn.notices.clear()  # what is here afterwards has come unasked
+            self._conn.notices.clear()  # any later notice belongs to no statement
             done(outcome)
 
     def _notified(self) -> None:
@@ -225,7 +225,7 @@ class Connection(aiopg.Connection):
 
     def _unwatch(self) -> None:
         if self._fileno is not None:
-            # libpq may have closed it already, which is an error of epoll's; the loop forgets it all the same.
+            # libpq may have closed it already, which is an error for epoll; the loop removes it nevertheless.
             with contextlib.suppress(OSError):
                 self._watch_writable(False)
             with contextlib.suppress(OSError):

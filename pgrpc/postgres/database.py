@@ -1,10 +1,10 @@
-"""Calls on pooled connections, behind an admission gate.
+"""Runs calls on pooled connections, behind a bounded queue.
 
-Owns the life of each call: queued -> running -> answered -> its connection cleaned
-and given back. Must not know sockets or sessions: a call comes with a callback that is called exactly once.
+Owns the life of each call: queued -> running -> answered -> its connection reset and released. Must not know sockets or
+sessions: a call comes with a callback that is called exactly once.
 
 Callbacks, not tasks: a task, a cursor and a pool context for each call cost 60 to 70 us of about 300.
-A call whose fate is unknown is answered so, and never repeated.
+A call that may or may not have taken effect gets an error that says so, and is never repeated.
 """
 
 import asyncio
@@ -37,21 +37,21 @@ from pgrpc.postgres import (
 )
 
 _GRACE = 5.0
-"""Seconds beyond statement_timeout after which a server that does not answer is given up."""
+"""Seconds beyond statement_timeout after which the connection to a server that does not answer is dropped."""
 
 
 _NOT_YET = "not connected yet"
 
 _NO_SESSION = {
     "sqlstate": "0A000",
-    "message": "a procedure cannot be called as a role through a pooler: it needs a direct connection",
+    "message": "a procedure cannot be called as a role through a pooler: the server needs a direct connection",
 }
 
 
 class Database:
     """pool_size: connections. queue_size: calls that may wait for one. result_size: bytes of one result.
 
-    statement_timeout: seconds, of calls that have none of their own.
+    statement_timeout: seconds, for calls without their own timeout.
     """
 
     def __init__(
@@ -66,7 +66,9 @@ class Database:
     ) -> None:
         self._observe = observer
         self._pool = pool.Pool(pool_size)
-        self._supply = pool_filler.Supply(connector, self._pool, observer, self._supplied, self._lost, self._went_down)
+        self._filler = pool_filler.PoolFiller(
+            connector, self._pool, observer, self._opened, self._lost, self._went_down
+        )
         self._probes = health.Probes(self._pool, self._dispatch)
         self._queue: fair_queue.FairQueue[jobs.Job] = fair_queue.FairQueue(queue_size)
         self._result_size = result_size
@@ -78,39 +80,39 @@ class Database:
         """Why no call can be made now, or None."""
 
     def learn(self, known: Mapping[str, roles.Role], hook: routines.Routine | None) -> None:
-        """The roles that calls may run as, and the function that is called before each."""
+        """Set the roles that calls may run as, and the function to call before each call."""
         self._prologues.learn(known, hook)
 
     async def run(self) -> None:
-        """Keep the pool full, and give up what does not answer, for ever. Only cancelling ends it."""
+        """Keep the pool full, and drop connections that do not answer, for ever. Only cancelling ends it."""
         sweeper = asyncio.create_task(self._sweep())
         try:
-            await self._supply.run()
+            await self._filler.run()
         finally:
             sweeper.cancel()
 
-    def _supplied(self) -> None:
+    def _opened(self) -> None:
         if self.down is not None and not self._closing:
             self.down = None
             self._observe(observe.DatabaseUp(self._pool.size))
         self._dispatch()
 
     def refuse(self) -> None:
-        """Take no more calls."""
+        """Accept no more calls."""
         self._closing = True
         self.down = "the server is stopping"
 
-    async def drain(self, patience: float) -> None:
-        """Take no more calls, and let those in flight end; at most `patience` seconds."""
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109
+        """Accept no more calls, and wait at most `timeout` seconds for those in flight."""
         self.refuse()
         if self.in_flight:
             self._idle = asyncio.Event()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(timeout):
                     await self._idle.wait()
 
     async def close(self) -> None:
-        """End every connection; calls in flight are answered."""
+        """Close every connection; calls in flight get an error."""
         self._closing = True
         for conn in self._pool.connections():
             conn.close()
@@ -124,7 +126,10 @@ class Database:
     def submit(
         self, call: catalog.Call, caller: identity.Identity, client: Hashable, done: Callable[[jobs.Result], None]
     ) -> jobs.Job:
-        """Have a call made as `caller`; `done` is called once, at once where it cannot be made."""
+        """Make a call as `caller`. `done` is called once with the result; at once if the call cannot be made.
+
+        client: calls with different ones take turns (fair_queue).
+        """
         steps = statements.steps(call, caller, self._prologues, self._result_size)
         job = jobs.Job(call, caller, client, done, steps, self._prologues.timeout(call, caller))
         if self.down is not None:
@@ -139,14 +144,14 @@ class Database:
         return job
 
     def cancel(self, job: jobs.Job) -> None:
-        """Cancel a call, in PostgreSQL too; one that has ended already stays as it is."""
+        """Cancel a call, in PostgreSQL too; has no effect on a call that has ended."""
         if job.done is None:
             return
         if job.conn is None:
             self._queue.remove(job.client, job)
             self._answer(job, errors.Cancelled())
-        elif not job.cancel_asked:
-            job.cancel_asked = job.cancel_runs = True
+        elif not job.cancel_requested:
+            job.cancel_requested = job.cancel_runs = True
             loop = asyncio.get_running_loop()
             arguments = (job, cancellation.canceller(job.conn.raw), loop)
             threading.Thread(target=self._cancel_in_thread, args=arguments, name="cancel", daemon=True).start()
@@ -165,7 +170,7 @@ class Database:
             self._advance(job, None)
 
     def _advance(self, job: jobs.Job, outcome: connection.Outcome | None) -> None:
-        """The next step of a call, after its last one came to `outcome`."""
+        """Send the next message of a call; outcome: of the last one, None at first."""
         conn = job.conn
         assert conn is not None
         try:
@@ -175,7 +180,7 @@ class Database:
                 statement = job.steps.throw(self._cause(job, conn, outcome))
             else:
                 statement = job.steps.send(outcome)
-            # The timeout is each statement's, and a hook is one of its own.
+            # statement_timeout is for each statement, and the hook is one more.
             job.deadline = time.monotonic() + job.timeout * (2 if self._prologues.hook else 1) + _GRACE
             conn.send(statement, partial(self._advance, job))
         except StopIteration as stop:
@@ -191,9 +196,9 @@ class Database:
             self._end(job, errors.InternalError())
 
     def _cause(self, job: jobs.Job, conn: prepared.Connection, error: psycopg2.Error) -> Exception:
-        """What a failed statement means, where only the job knows: who cancelled it, whether the connection is gone."""
+        """The error of a call whose statement failed: a cancel, a timeout, a lost connection, or `error` itself."""
         if isinstance(error, psycopg2.errors.QueryCanceled):
-            if job.cancel_asked:
+            if job.cancel_requested:
                 return errors.Cancelled()
             if time.monotonic() - job.started >= 0.9 * job.timeout:
                 return errors.Timeout(job.timeout)
@@ -203,25 +208,25 @@ class Database:
 
     def _end(self, job: jobs.Job, result: jobs.Result) -> None:
         self._answer(job, result)
-        # While a cancel is on its way the connection stays out: it would hit the cleaning, or the next call.
+        # While a cancel is in flight, keep the connection: it would cancel the reset, or the next call.
         if not job.cancel_runs:
-            self._clean(job)
+            self._reset(job)
 
-    def _clean(self, job: jobs.Job) -> None:
-        """Make the connection of an answered call fit for the next one."""
+    def _reset(self, job: jobs.Job) -> None:
+        """Reset the connection of an answered call, if needed, and release it."""
         conn = job.conn
         assert conn is not None
         if conn.idle and (job.call.reset or not conn.is_sound):
             job.deadline = time.monotonic() + 2 * _GRACE
             try:
-                conn.send(statements.CLEAN, partial(self._cleaned, job))
+                conn.send(statements.RESET, partial(self._was_reset, job))
             except psycopg2.Error as error:
                 conn.drop(error)
             else:
                 return
         self._release(job)
 
-    def _cleaned(self, job: jobs.Job, outcome: connection.Outcome) -> None:
+    def _was_reset(self, job: jobs.Job, outcome: connection.Outcome) -> None:
         conn = job.conn
         assert conn is not None
         conn.forget_prepared()
@@ -230,8 +235,8 @@ class Database:
         self._release(job)
 
     def _cancel_in_thread(self, job: jobs.Job, cancel: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
-        """Cancelling blocks: libpq opens a connection for it. A daemon, since a database that hangs must not keep
-        this process from ending; never more than one for each connection.
+        """Cancelling blocks, as libpq opens a connection for it. The thread is a daemon, so that a database that hangs
+        does not keep this process from ending; there is at most one for each connection.
         """
         cancel()
         with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -240,14 +245,14 @@ class Database:
     def _cancel_returned(self, job: jobs.Job) -> None:
         job.cancel_runs = False
         if job.done is None:
-            self._clean(job)
+            self._reset(job)
 
     def _release(self, job: jobs.Job) -> None:
         assert job.conn is not None
         del self._running[job]
         self._pool.release(job.conn)
         self._dispatch()
-        self._tell_idle()
+        self._signal_idle()
 
     def _answer(self, job: jobs.Job, result: jobs.Result) -> None:
         done, job.done = job.done, None
@@ -256,9 +261,9 @@ class Database:
                 done(result)
             except Exception as error:
                 self._observe(observe.Bug("the end of a call", error))
-        self._tell_idle()
+        self._signal_idle()
 
-    def _tell_idle(self) -> None:
+    def _signal_idle(self) -> None:
         if self._idle is not None and not self.in_flight:
             self._idle.set()
 
@@ -274,12 +279,12 @@ class Database:
             self._answer(self._queue.get(), errors.Unavailable())
 
     async def _sweep(self) -> None:
-        """Give up servers that do not answer: statement_timeout is theirs to keep, but one may hang or be cut off."""
+        """Drop connections that do not answer in time: the server enforces statement_timeout, unless it hangs."""
         while True:
             await asyncio.sleep(1)
             now = time.monotonic()
             for job in list(self._running):
                 if job.conn is not None and now > job.deadline:
-                    job.conn.give_up()
+                    job.conn.time_out()
                     self._probes.soon()
-            self._probes.look(now)
+            self._probes.check(now)

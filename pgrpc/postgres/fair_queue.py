@@ -1,7 +1,7 @@
-"""The admission gate: who gets the next free connection.
+"""The queue of calls that wait for a database connection: clients take turns.
 
-Owns the order of waiting calls: the clients take turns, so that one with thousands of calls does not starve the
-others, and each client's own calls stay in their order. Bounded. Must not know connections.
+Owns the order of waiting calls: a client with thousands of calls does not starve the others, and each client's own
+calls stay in their order. Bounded. Must not know connections.
 """
 
 from collections import deque
@@ -12,6 +12,8 @@ Item = TypeVar("Item")
 
 
 class FairQueue(Generic[Item]):
+    """size: how many items may wait, of all clients together."""
+
     def __init__(self, size: int) -> None:
         self._size = size
         self._length = 0
@@ -29,7 +31,7 @@ class FairQueue(Generic[Item]):
         self._length += 1
 
     def get(self) -> Item:
-        """The next item. Raises StopIteration where there is none."""
+        """Remove and return the next item. Raises StopIteration if the queue is empty."""
         client = next(iter(self._turns))
         items = self._turns.pop(client)
         item = items.popleft()
@@ -39,7 +41,7 @@ class FairQueue(Generic[Item]):
         return item
 
     def remove(self, client: Hashable, item: Item) -> bool:
-        """Whether the item was waiting, and no longer is."""
+        """Remove an item; False if it was not waiting."""
         items = self._turns.get(client)
         if items is None or item not in items:
             return False

@@ -1,6 +1,6 @@
-"""Looks at the connections that nobody uses: they may be dead without being closed.
+"""Probes the idle connections of the pool, which may be dead without being closed.
 
-Owns the round trips that show it. Must not know calls.
+Owns these round trips and their timeout. Must not know calls.
 """
 
 import time
@@ -12,7 +12,7 @@ import psycopg2
 from pgrpc.postgres import connection, pool, pool_filler, prepared
 
 _INTERVAL = 10.0
-"""Seconds between two looks."""
+"""Seconds between two probes of a connection."""
 
 
 class Probes:
@@ -24,17 +24,20 @@ class Probes:
         self._deadlines: dict[prepared.Connection, float] = {}
         self._next = time.monotonic() + _INTERVAL
 
-    def look(self, now: float) -> None:
-        """To be called every second or so. Gives up what has not answered in time. now: of time.monotonic."""
+    def check(self, now: float) -> None:
+        """Call this every second or so: drops what has not answered in time, probes what is due.
+
+        now: of time.monotonic.
+        """
         for conn, deadline in list(self._deadlines.items()):
             if now > deadline:
-                conn.give_up()
+                conn.time_out()
         if now > self._next:
             self._next = now + _INTERVAL
-            self._probe(now + pool_filler.PATIENCE)
+            self._probe(now + pool_filler.TIMEOUT)
 
     def soon(self) -> None:
-        """At the next look: a server that has not answered one connection may be gone for all."""
+        """Probe at the next check: a server that does not answer on one connection may be gone for all."""
         self._next = 0.0
 
     def _probe(self, deadline: float) -> None:

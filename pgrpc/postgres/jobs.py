@@ -1,6 +1,6 @@
-"""One call on its way through the database: what is known of it from its queueing to its answer.
+"""One call on its way through the database: its state from the queue to its answer.
 
-Owns these facts as one value. Must not know what is done with it (database does).
+Owns this state as one value. Must not know what is done with it (database does).
 """
 
 from collections.abc import Callable, Hashable
@@ -11,14 +11,18 @@ from pgrpc.core.wire import errors
 from pgrpc.postgres import prepared, statements
 
 Result = str | errors.RpcError
-"""JSON text, or the client's error."""
+"""JSON text, or the error for the client."""
 
 
 class Job:
-    """done: called once with the result; None after that. conn: None while it waits. deadline: of time.monotonic."""
+    """done: called once with the result; None after that. conn: None while it waits in the queue.
+
+    timeout: seconds. started, deadline: of time.monotonic. cancel_requested: the client has cancelled it.
+    cancel_runs: the request to PostgreSQL is in flight.
+    """
 
     __slots__ = (
-        "call", "caller", "cancel_asked", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps",
+        "call", "caller", "cancel_requested", "cancel_runs", "client", "conn", "deadline", "done", "started", "steps",
         "timeout",
     )  # fmt: skip
 
@@ -40,5 +44,5 @@ class Job:
         self.conn: prepared.Connection | None = None
         self.started = 0.0
         self.deadline = 0.0
-        self.cancel_asked = False
+        self.cancel_requested = False
         self.cancel_runs = False

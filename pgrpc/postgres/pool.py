@@ -1,9 +1,9 @@
-"""aiopg's pool, without waiting inside it.
+"""The pool of database connections: aiopg's, without waiting inside it.
 
-Owns which connections are free and which are lent. Must not open connections (the database's supervisor does) nor
-let anybody wait (the gate in front of it does). That mends what aiopg 1.4.0 gets wrong: waiters that are never
-woken when a closed connection comes back or another waiter is cancelled, everybody standing still while one
-connection is being opened under the pool's lock, and dead connections handed out.
+Owns which connections are free and which are in use. It never opens a connection (pool_filler does) and nobody waits
+for one in it (the queue of calls does). That avoids three faults of aiopg 1.4.0: waiters that are never woken when a
+closed connection is released or another waiter is cancelled; all of them blocked while one connection is being opened
+under the pool's lock; and dead connections that are acquired.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ class Pool(aiopg.Pool):
     _used: set[prepared.Connection]  # type: ignore[assignment]
 
     def __init__(self, maxsize: int) -> None:
-        self.places = maxsize
+        self.limit = maxsize
         super().__init__(
             "",
             0,
@@ -34,12 +34,12 @@ class Pool(aiopg.Pool):
         )
 
     def add(self, conn: prepared.Connection) -> None:
-        """A connection that was opened for the pool."""
+        """Add a connection that was just opened; it is free."""
         self._free.append(conn)
 
     def acquire(self) -> prepared.Connection | None:  # type: ignore[override]  # aiopg's own waits
-        """Lend a free connection that is alive; None where there is none. Never waits."""
-        # The one used last: its server process is still warm, which gives a tenth more calls.
+        """Take a free connection that is alive; None where there is none. Never waits."""
+        # The one that was used last: its server process is still warm, which gives 10 % more calls.
         while self._free:
             conn = self._free.pop()
             if conn.is_alive():
@@ -48,7 +48,7 @@ class Pool(aiopg.Pool):
         return None
 
     def release(self, conn: prepared.Connection) -> None:  # type: ignore[override]
-        """The end of a loan, cleaned. A connection that is closed or not idle is dropped."""
+        """Return a connection to the pool; one that is closed or not idle is dropped."""
         self._used.discard(conn)
         if self._closing or not conn.idle:
             conn.close()
@@ -56,7 +56,7 @@ class Pool(aiopg.Pool):
             self._free.append(conn)
 
     def forget(self, conn: prepared.Connection) -> None:
-        """A connection that has ended, wherever it was."""
+        """Remove a connection that has ended, free or in use."""
         self._used.discard(conn)
         if conn in self._free:
             self._free.remove(conn)

@@ -1,7 +1,7 @@
-"""Keeps the pool full.
+"""Keeps the pool full: opens connections to the database, and reconnects with backoff.
 
-Owns when connections for calls are opened, and how long to wait after a failure. Must not know calls: it says when a
-connection has come, has gone, or could not be had while there was none.
+Owns when connections for calls are opened, and how long to wait after a failure. Must not know calls: callbacks report
+when a connection was opened, was lost, or could not be opened while there was none.
 """
 
 import asyncio
@@ -13,39 +13,42 @@ import psycopg2
 from pgrpc import observe
 from pgrpc.postgres import backoff, connect, pool, prepared
 
-PATIENCE = 5.0
-"""Seconds after which a server that does not answer what takes no time is given up."""
+TIMEOUT = 5.0
+"""Seconds in which the server must answer a statement that takes no time, or the connection is dropped."""
 
 _RETURN = 2.0
 """Seconds at most until calls are served again once the database is back."""
 
 
-class Supply:
-    """came: a connection was added. lost: one has ended. away: none is left, and why none can be had."""
+class PoolFiller:
+    """opened: called when a connection was added. lost: when one has ended.
+
+    unavailable: when none is left and none can be opened, with the reason.
+    """
 
     def __init__(
         self,
         connector: connect.Connector,
         connections: pool.Pool,
         observer: observe.Observer,
-        came: Callable[[], None],
+        opened: Callable[[], None],
         lost: Callable[[psycopg2.Error], None],
-        away: Callable[[str], None],
+        unavailable: Callable[[str], None],
     ) -> None:
         self._connector = connector
         self._pool = connections
         self._observe = observer
-        self._came = came
-        self._tell_lost = lost
-        self._away = away
+        self._on_opened = opened
+        self._on_lost = lost
+        self._on_unavailable = unavailable
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
-        """For ever. Only cancelling ends it."""
+        """Fill the pool, for ever. Only cancelling ends it."""
         wait = backoff.Backoff(_RETURN)  # calls are refused meanwhile
         short = False
         while True:
-            if self._pool.size >= self._pool.places:
+            if self._pool.size >= self._pool.limit:
                 short = False
                 self._wake.clear()
                 await self._wake.wait()
@@ -55,26 +58,26 @@ class Supply:
             except connect.CannotConnect as error:
                 size = self._pool.size
                 if not size:
-                    self._away(str(error))
+                    self._on_unavailable(str(error))
                 elif not short:
                     short = True
-                    self._observe(observe.PoolShort(size, self._pool.places, str(error)))
+                    self._observe(observe.PoolShort(size, self._pool.limit, str(error)))
                 await asyncio.sleep(wait.next())
                 continue
-            if conn.closed_by is not None:  # it has ended already, and nobody would tell us any more
+            if conn.closed_by is not None:  # it has ended already, so on_closed would never be called
                 await asyncio.sleep(wait.next())
                 continue
             wait.reset()
             conn.on_closed = partial(self._lost, conn)
             self._pool.add(conn)
-            self._came()
+            self._on_opened()
 
     async def _connect(self) -> prepared.Connection:
         conn = await self._connector.connect()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await conn.check_session()
-        except BaseException as error:  # being cancelled is one
+        except BaseException as error:  # CancelledError too
             conn.close()
             if not isinstance(error, psycopg2.Error | TimeoutError):
                 raise
@@ -84,4 +87,4 @@ class Supply:
     def _lost(self, conn: prepared.Connection, error: psycopg2.Error) -> None:
         self._pool.forget(conn)
         self._wake.set()
-        self._tell_lost(error)
+        self._on_lost(error)

@@ -1,7 +1,7 @@
-"""Names and values as the SQL of a call has them.
+"""Quotes names and values for SQL.
 
-Owns quoting. Must not know what is quoted. The driver looks for its placeholders in all of a text that comes with
-parameters, so there each % is doubled; `plain` texts hold none, and are the same with parameters and without.
+Owns quoting, and nothing else. psycopg2 looks for placeholders in every text that has parameters, so `identifier` and
+`literal` double each %; `plain` texts contain none, and are the same with parameters and without.
 """
 
 
@@ -12,6 +12,11 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     escaped = text.replace("'", "''").replace("\\", "\\\\").replace("%", "%%")
     return f"E'{escaped}'"
+
+
+def channel(name: str) -> str:
+    """A channel in LISTEN, UNLISTEN and NOTIFY, which have no parameters, so no % is doubled."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def plain_identifier(name: str) -> str:

@@ -1,10 +1,10 @@
-"""The SQL of a call, as steps: each yields one message for the server and is sent its rows.
+"""The messages that make a call, as a generator: it yields each message for the server, and is sent its rows.
 
-Owns which messages a call takes, and in which order. Must not know connections or tasks.
+Owns which messages a call needs, and their order. Must not know connections or tasks.
 
-A function is one message, so one round trip, and one implicit transaction
-(https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT). It begins with the prologue
-of whoever calls: a statement that fails there keeps the rest from being run.
+A function needs one message, so one round trip, and one implicit transaction
+(https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT). It begins with the caller's
+prologue: if a statement of that fails, the call does not run.
 """
 
 import re
@@ -18,24 +18,24 @@ from pgrpc.core.wire import errors
 from pgrpc.postgres import call_sql, connection, prepared, prologue, quoting, sqlstate
 
 Steps = Generator[prepared.Message, connection.Rows, str]
-"""Returns the result as JSON text. psycopg2.Error is thrown in where a statement failed; raises errors.*."""
+"""Returns the result as JSON text. When a statement fails, throw its psycopg2.Error in; raises errors.RpcError."""
 
-CLEAN = prepared.Message(
-    # DISCARD ALL but for DISCARD PLANS, which would have every function planned anew:
+RESET = prepared.Message(
+    # DISCARD ALL without DISCARD PLANS, so that functions keep their plans:
     # https://www.postgresql.org/docs/current/sql-discard.html
     f"{prologue.RESET}set local statement_timeout = 5000; close all; deallocate all; unlisten *; "
     "select pg_catalog.pg_advisory_unlock_all(); discard sequences; discard temp"
 )
-"""Leaves nothing behind of what a function may have made for the session."""
+"""Resets what a function may have left in the session: settings, cursors, prepared statements, LISTEN, locks, ..."""
 
 
 def needs_session(call: catalog.Call, caller: identity.Identity) -> bool:
-    """Whether the messages of this call must reach the same session of the server, or it would run as somebody else."""
+    """Whether all messages of this call must reach one session of the server, which a role set by SET requires."""
     return call.routine.kind == "procedure" and caller.role is not None
 
 
 def steps(call: catalog.Call, caller: identity.Identity, prologues: prologue.Prologues, result_size: int) -> Steps:
-    """What makes the call as `caller`. result_size: bytes; a larger result is refused in the database."""
+    """The messages that make the call as `caller`. result_size: bytes; a larger result fails in the database."""
     make = _procedure if call.routine.kind == "procedure" else _function
     return make(call, caller, prologues, result_size)
 
@@ -44,18 +44,18 @@ def _function(call: catalog.Call, caller: identity.Identity, prologues: prologue
     start = prologues.of_transaction(call, caller)
     sql = call_sql.select(call.routine, call.names, call.all_scalars, call.numbers == "string", result_size)
     try:
-        # What is cleared after a call would take the prepared statements with it.
+        # Resetting the session after the call would also drop the prepared statement.
         rows = yield prepared.Message(sql, call.arguments, start, prologues.hook, not call.reset, caller.role)
     except psycopg2.Error as error:
-        yield from _unconvertible(call, caller, start, error)
+        yield from _check_conversions(call, caller, start, error)
         raise _refusal(error, result_size) from error
     return "null" if call_sql.is_void(call.routine) else _text(rows)
 
 
 def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologue.Prologues, result_size: int) -> Steps:
-    """CALL takes no subquery, and its row cannot be made JSON in place, so: arguments to text, CALL, row to JSON.
+    """Three messages, as CALL accepts no subquery and its row is no expression: arguments to text, CALL, row to JSON.
 
-    CALL stands alone in its message, and the settings are the session's, because a procedure may commit.
+    CALL is alone in its message, and the settings are the session's, because a procedure may commit.
     """
     routine = call.routine
     texts = ", ".join(f"_.{quoting.identifier(name)}::pg_catalog.text" for name in call.names) or "null"
@@ -64,7 +64,7 @@ def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologu
         start = prologues.of_session(call, caller)
         rows = yield prepared.Message(sql, call.arguments, start, prologues.hook, role=caller.role)
     except psycopg2.Error as error:
-        yield from _unconvertible(call, caller, prologues.of_transaction(call, caller), error)
+        yield from _check_conversions(call, caller, prologues.of_transaction(call, caller), error)
         raise sqlstate.translate(error) from error
     try:
         rows = yield _call(call, rows[0])
@@ -81,15 +81,15 @@ def _procedure(call: catalog.Call, caller: identity.Identity, prologues: prologu
 
 
 def _call(call: catalog.Call, texts: tuple[str | None, ...]) -> prepared.Message:
-    """The CALL itself. texts: of the arguments given."""
+    """The CALL. texts: the arguments as text, in the order of call.names."""
     routine = call.routine
     values = dict(zip(call.names, texts, strict=False))
     passed = []
     first = routine.inputs[: signatures.by_position(routine, call.names)]
-    places = (n for n, a in enumerate(routine.arguments, 1) if a in first or (a.mode == "out" and a.name[0] == "$"))
-    positional = max(places, default=0)
-    for place, argument in enumerate(routine.arguments):
-        target = f"{quoting.identifier(argument.name)} => " if place >= positional else ""
+    numbers = (n for n, a in enumerate(routine.arguments, 1) if a in first or (a.mode == "out" and a.name[0] == "$"))
+    positional = max(numbers, default=0)
+    for index, argument in enumerate(routine.arguments):
+        target = f"{quoting.identifier(argument.name)} => " if index >= positional else ""
         if argument.name in values:
             keyword = "variadic " if argument.mode == "variadic" else ""
             passed.append(f"{keyword}{target}%s::{call_sql.type_sql(argument.type)}")
@@ -99,7 +99,7 @@ def _call(call: catalog.Call, texts: tuple[str | None, ...]) -> prepared.Message
 
 
 def _row(call: catalog.Call, result_size: int) -> str:
-    """The row that a procedure has returned, sent back as parameters, as JSON."""
+    """SQL that turns the row of a procedure, sent back as parameters, into JSON."""
     routine = call.routine
     columns = {
         a.name: call_sql.numbers_as_text(a.type, f"r.{quoting.identifier(a.name)}")
@@ -112,13 +112,13 @@ def _row(call: catalog.Call, result_size: int) -> str:
     return call_sql.limited(f"select {value}::pg_catalog.text as t from (select {row} offset 0) r", result_size)
 
 
-def _unconvertible(
+def _check_conversions(
     call: catalog.Call, caller: identity.Identity, start: str, error: psycopg2.Error
 ) -> Generator[prepared.Message, connection.Rows, None]:
-    """Raise InvalidParams where it was an argument that PostgreSQL could not take as its type.
+    """Raise InvalidParams if PostgreSQL could not convert an argument to its type.
 
-    The same SQLSTATEs come from inside functions, and from the start (22023: no such role), so the start, and then
-    each argument's conversion, is tried alone.
+    Functions raise the same SQLSTATEs, and so does the prologue (22023: no such role); so this runs the prologue, and
+    then each conversion, alone.
     """
     if not sqlstate.may_be_conversion(error):
         return
@@ -127,10 +127,10 @@ def _unconvertible(
     except psycopg2.Error as failed:
         raise sqlstate.not_started(failed) from failed
     faults = []
-    for place, (name, position) in enumerate(zip(call.names, call.positions, strict=True)):
+    for index, (name, position) in enumerate(zip(call.names, call.positions, strict=True)):
         try:
             sql = f"select 1{call_sql.from_arguments(call.routine, (name,), call.all_scalars)}"
-            arguments = call.arguments[place : place + 1] if call.all_scalars else call.arguments
+            arguments = call.arguments[index : index + 1] if call.all_scalars else call.arguments
             yield prepared.Message(sql, arguments, start, role=caller.role)
         except psycopg2.Error as failed:
             faults.append(errors.Fault(position, "postgresql", sqlstate.message(failed)))
@@ -142,11 +142,11 @@ _TOO_LARGE = re.compile(r"pgrpc\.result_of_([0-9]+)_bytes")
 
 
 def _refusal(error: psycopg2.Error, result_size: int, kept: str = "") -> errors.RpcError:
-    """What the client is told. kept: what has taken effect all the same, in words."""
-    found = _TOO_LARGE.search(sqlstate.message(error)) if error.pgcode == "42704" else None
-    if found is None:
+    """The error for the client. kept: words for what is not rolled back."""
+    too_large = _TOO_LARGE.search(sqlstate.message(error)) if error.pgcode == "42704" else None
+    if too_large is None:
         return sqlstate.translate(error)
-    message = f"the result has {found[1]} bytes, the limit is {result_size}{kept}"
+    message = f"the result has {too_large[1]} bytes, the limit is {result_size}{kept}"
     return errors.DatabaseRefused({"sqlstate": "54000", "message": message})
 
 

@@ -1,1 +1,1 @@
-"""The running server: its parts, its workers, what they share, and what an operator can do to it."""
+"""The running server: its parts, worker processes, shared memory, and admin commands."""

@@ -1,6 +1,6 @@
-"""What an operator can do to a running server: reload keys and certificate, disconnect a subject.
+"""Executes admin commands on a running server: reload keys and certificate, disconnect a subject.
 
-Owns the execution of commands, whether they come by a signal or on the control channel. Must not know how they come.
+Owns the execution of commands. Must not know how they come: by a signal, or on the control channel.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def with_current_keys(config: configuration.Config, environ: Mapping[str, str]) -> configuration.Config:
-    """With the keys that its file names now; with those of before, where these cannot be used."""
+    """The configuration with the present `auth` section of its file; unchanged if the file is not valid now."""
     with contextlib.suppress(configuration.Invalid):
         if config.auth is not None:
             now = configuration.load(config.path, environ, registry.dialects())
@@ -29,7 +29,7 @@ def with_current_keys(config: configuration.Config, environ: Mapping[str, str]) 
 
 
 class Admin:
-    """load: the configuration as its file is now. Raises config.Invalid."""
+    """load: reads the file of the configuration again. Raises config.Invalid."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Admin:
         self._reload = asyncio.Event()
 
     def execute(self, command: admin_channel.Command) -> None:
+        """Execute a command, or report why it is none."""
         match command:
             case admin_channel.Disconnect(subject):
                 self._observe(observe.Disconnected(self._web.disconnect(subject)))
@@ -58,11 +59,11 @@ class Admin:
                 assert_never(command)
 
     def reload(self) -> None:
-        """Read keys and certificate again, soon: `run` does it."""
+        """Request that `run` reads keys and certificate again."""
         self._reload.set()
 
     async def run(self) -> None:
-        """Reload, once however often it was asked for meanwhile; for ever."""
+        """Reload on request, for ever; requests during a reload lead to one more."""
         while True:
             await self._reload.wait()
             self._reload.clear()

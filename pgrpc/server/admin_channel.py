@@ -1,15 +1,15 @@
-"""Commands of an operator, by NOTIFY on the control channel.
+"""Reads admin commands, which an operator sends by NOTIFY on the control channel.
 
-Owns how a command is written, and that the control channel's notifications are no events. Must not know how a command
+Owns how a command is written, and keeps the control channel's notifications from clients. Must not know how a command
 is executed.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from pgrpc.core.channels.notification import Notification
 from pgrpc.core.wire import jsontext
+from pgrpc.postgres import listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +26,26 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class BadCommand:
-    """What is no command; reason: why, in words that show nothing of it."""
+    """A notification that is not a command. reason: contains nothing of the payload."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class CommandsMissed:
-    """Notifications of the channel may have been lost, and commands with them."""
+    """Commands may have been lost, because the LISTEN connection was."""
 
 
 Command = Disconnect | Reload | BadCommand | CommandsMissed
 
 
 def read(payload: str) -> Command:
-    """The command in a payload. Subjects are compared as text, as the claim `sub` is."""
+    """The command in a payload."""
     try:
-        found = jsontext.parse(payload)
+        command = jsontext.parse(payload)
     except ValueError:
         return BadCommand("it is not JSON")
-    match found:
+    match command:
         case {"end": {"sub": str(subject), **more}, **others} if not (more or others):
             return Disconnect(subject)
         case {"reload": "keys", **others} if not others:
@@ -53,19 +53,10 @@ def read(payload: str) -> Command:
     return BadCommand('it is neither {"end": {"sub": "..."}} nor {"reload": "keys"}')
 
 
-class Sink(Protocol):
-    """Who gets everything else; as the listener wants it."""
-
-    def listen_active(self, names: Sequence[str], gap: str | None = None) -> None: ...
-    def listen_refused(self, name: str, reason: str) -> None: ...
-    def listen_lost(self, reason: str) -> None: ...
-    def publish(self, batch: list[Notification]) -> Any: ...
-
-
 class AdminChannel:
-    """Stands between the listener and the events: takes out what comes on `channel`, each as a command."""
+    """A sink between the listener and `events`: executes notifications on `channel`, and passes on all others."""
 
-    def __init__(self, channel: str, events: Sink, execute: Callable[[Command], None]) -> None:
+    def __init__(self, channel: str, events: listener.Sink, execute: Callable[[Command], None]) -> None:
         self._channel = channel
         self._events = events
         self._execute = execute

@@ -1,6 +1,6 @@
-"""The server of a configuration: `build` makes its parts and wires them with plain callables, the supervisor runs them.
+"""Builds and runs a server: `build` creates its parts from the configuration, and the supervisor runs them.
 
-Owns which part gets what. Must not know how any of them works.
+Owns how the parts are connected, by plain callables. Must not know how any of them works.
 """
 
 import asyncio
@@ -8,11 +8,11 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pgrpc.config as configuration
 from pgrpc import logs, observe, tls
@@ -35,21 +35,21 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class CannotServe(Exception):
-    """The address cannot be served; str() says why and what to do."""
+    """The server cannot start; str() says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one of several workers has in common with the others."""
+    """What one of several workers shares with the others."""
 
     sockets: ports.Sockets
-    """On which it listens."""
+    """Its listening sockets."""
     counts: counts.Counts
     rates: ratelimit.Buckets
     report: Callable[[Mapping[str, str]], None]
-    """Takes what is not ready here: {"database": "..."}."""
+    """Called with what is not ready in this worker: {"database": "..."}."""
     unready: Callable[[], Mapping[str, Any]]
-    """What is not ready in any of them."""
+    """What is not ready in any worker."""
 
 
 def run(
@@ -61,13 +61,13 @@ def run(
     share: Share | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> int:
-    """Serve until a signal of `stop_on`; the exit status. A second signal ends at once. SIGHUP, where it is not one of
-    them, reads keys and certificate again, from the file that `config` is of, with `environ`.
+    """Serve until a signal of `stop_on`, and return the exit status. A second signal ends the server at once. SIGHUP,
+    unless it is in `stop_on`, reads keys and certificate again, from the file of `config`, with `environ`.
 
-    on_serving: called with the URL once connections are accepted. share: where this is one of several workers.
-    Raises config.Invalid where file and database do not match, CannotServe where the address cannot be bound.
+    on_serving: called with the URL once connections are accepted. share: set in each of several workers.
+    Raises config.Invalid if file and database do not match, CannotServe if the address cannot be bound.
     """
-    _raise_limit_of_descriptors()
+    _raise_descriptor_limit()
     malloc.keep_freed()
     with asyncio.Runner(loop_factory=event_loop.factory()) as runner:
         return runner.run(_serve(config, stop_on, on_serving, observer, share, environ))
@@ -97,29 +97,25 @@ def bind(config: configuration.Server, workers: int = 1) -> list[ports.Sockets]:
     except OSError as error:
         raise CannotServe(
             f"cannot listen on {config.host} port {port}: {error.strerror or error}; "
-            "stop what uses it, or choose another port"
+            "stop the program that uses it, or choose another port"
         ) from error
     return [[*one, *other] for one, other in zip(sockets, secure, strict=True)]
 
 
-def _raise_limit_of_descriptors() -> None:
-    """To the hard limit. The usual 1,024 are for programs that use select(), which nothing here does."""
+def _raise_descriptor_limit() -> None:
+    """Raise the soft limit to the hard limit. The usual 1,024 is for programs that use select(), unlike this one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # macOS says "unlimited", and then takes less
+    with contextlib.suppress(OSError, ValueError):  # macOS reports "unlimited", but accepts only less
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 # The parts
 
 
-class _Part(Protocol):
-    async def run(self) -> None: ...
-
-
 async def build(
     config: configuration.Config, observer: observe.Observer, share: Share | None, environ: Mapping[str, str]
 ) -> supervisor.Parts:
-    """Raises config.Invalid, CannotServe."""
+    """The parts of the server, connected. Raises config.Invalid, CannotServe."""
     connector, listen_connector = factories.connectors(config)
     authenticator = await factories.authenticator(config, observer)
     functions = _catalog(config)
@@ -143,11 +139,17 @@ async def build(
     operator = admin.Admin(web, authenticator, partial(_load, config.path, environ), observer)
     if control is not None:
         events.sink = admin_channel.AdminChannel(control, subscribers, operator.execute)
-    parts: list[_Part] = [calls, events, operator, reader, ready]
+    background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "heartbeat": partial(heartbeat.run, shared),
+        "database": calls.run,
+        "listener": events.run,
+        "admin": operator.run,
+        "catalog": reader.run,
+        "readiness": ready.run,
+    }
     if authenticator is not None:
-        parts.append(authenticator)
-    background = {type(part).__name__.lower(): part.run for part in parts}
-    return supervisor.Parts(web, calls, operator, {"heartbeat": partial(heartbeat.run, shared), **background})
+        background["keys"] = authenticator.run
+    return supervisor.Parts(web, calls, operator, background)
 
 
 def _catalog(config: configuration.Config) -> catalog.Catalog:
@@ -174,7 +176,7 @@ def _use(
     authenticator: "authenticating.Authenticator | None",
     resolved: resolve.Resolved,
 ) -> None:
-    """Take what the database says into use."""
+    """Use a catalog that was read from the database."""
     calls.learn(resolved.roles, resolved.hook)
     functions.functions, functions.predicates = resolved.functions, resolved.predicates
     if authenticator is not None:
@@ -212,5 +214,5 @@ def _load(path: Path, environ: Mapping[str, str]) -> configuration.Config:
 def _web(shared: context.Context, sockets: ports.Sockets, others: dialect.Routes) -> server.Server:
     try:
         return server.Server(shared, sockets, others.before, others.after)
-    except tls.Unusable as error:  # it has changed since the file was read
+    except tls.Unusable as error:  # the files have changed since the configuration was read
         raise CannotServe(f"the {error.file} of server.tls {error}") from error

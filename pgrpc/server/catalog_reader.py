@@ -1,7 +1,7 @@
-"""Reads the catalog: what the database says of all that the file names.
+"""Reads the catalog from the database: the functions and roles that the file names.
 
-Owns when it is read, and what happens where the database is unavailable, or does not match the file. Must not know how
-a catalog is built (check/resolve), nor who uses it.
+Owns when it is read, and the retries while the database is unavailable or does not match the file. Must not know how a
+catalog is built (check/resolve), nor who uses it.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pgrpc.postgres import backoff, connect
 
 
 class CatalogReader:
-    """use: what takes the result into use."""
+    """use: called with the result."""
 
     def __init__(
         self,
@@ -30,9 +30,9 @@ class CatalogReader:
         self._is_read = False
 
     async def start(self) -> None:
-        """The first try. Raises config.Invalid where file and database do not match.
+        """The first attempt. Raises config.Invalid if file and database do not match.
 
-        Where the database is unavailable the server serves all the same: calls are refused until `run` has read it.
+        If the database is unavailable, the server starts nevertheless: calls are refused until `run` has succeeded.
         """
         try:
             await self._read()
@@ -42,7 +42,7 @@ class CatalogReader:
             pass
 
     async def run(self) -> None:
-        """Until it is read, and the database matches the file: it may still be being set up."""
+        """Retry until it is read and the database matches the file: the database may still be being set up."""
         wait = backoff.Backoff()
         reported: tuple[str, ...] = ()
         while not self._is_read:
@@ -55,7 +55,7 @@ class CatalogReader:
                     reported = faults
                     self._observe(observe.ConfigMismatch(faults))
             except connect.CannotConnect:
-                pass  # the pool's supervision says so
+                pass  # the pool filler reports it
             await asyncio.sleep(wait.next())
 
     async def _read(self) -> None:

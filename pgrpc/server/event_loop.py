@@ -1,6 +1,6 @@
-"""Which event loop the server runs on: uvloop where it is installed (`pgrpc[fast]`), asyncio's own otherwise.
+"""Chooses the event loop: uvloop if it is installed (`pgrpc[fast]`), asyncio's own otherwise.
 
-Owns that choice. PGRPC_FAST=0 in the environment keeps the optional accelerators off, to compare.
+Owns that choice. The environment variable PGRPC_FAST=0 disables the optional accelerators, for comparison.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ def fast_wanted() -> bool:
 
 
 def factory(fast: bool | None = None) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """For asyncio.Runner; None is asyncio's own."""
+    """The loop factory for asyncio.Runner; None: asyncio's own. fast: None: as in the environment."""
     if fast if fast is not None else fast_wanted():
         try:
-            made: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
+            new_event_loop: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
         except ImportError:
             return None
-        return made
+        return new_event_loop
     return None

@@ -1,7 +1,7 @@
-"""What is not ready: here, and in all workers.
+"""Readiness for /health/ready: which parts are not ready, in this process and in all workers.
 
-Owns the words of /health/ready. They are ours alone: what PostgreSQL says of a connection may hold parts of a
-connection string, so it goes to the log only. Must not know HTTP, nor how the parts work.
+Owns the messages of /health/ready. They contain nothing from PostgreSQL, because its messages may contain parts of a
+connection string; those only go to the log. Must not know HTTP, nor how the parts work.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ _INTERVAL = 0.25
 
 
 class Part(Protocol):
-    """Something that needs the database. down: why it does not work now, or None."""
+    """A part that needs the database. down: why it does not work now, or None."""
 
     @property
     def down(self) -> str | None: ...
 
 
 class Workers(Protocol):
-    """The workers of which this is one. report: takes what is not ready here. unready: what is not ready in any."""
+    """All workers of the server. report: publishes what is not ready here. unready: what is not ready in any."""
 
     @property
     def report(self) -> Callable[[Mapping[str, str]], None]: ...
@@ -34,7 +34,7 @@ class Workers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """workers: None where there is one process."""
+    """workers: None if there is one process."""
 
     calls: Part
     listener: Part
@@ -43,7 +43,7 @@ class Readiness:
     workers: Workers | None = None
 
     def here(self) -> dict[str, str]:
-        """Of this process: {"database": "unavailable"}; {} where all is ready."""
+        """What is not ready in this process: {"database": "unavailable"}; {} if everything is ready."""
         unready: dict[str, str] = {}
         if self.admission.is_stopping:
             unready["server"] = "stopping"
@@ -56,14 +56,14 @@ class Readiness:
         return unready
 
     def anywhere(self) -> Mapping[str, Any]:
-        """Of several workers: {"worker 1": {"database": "unavailable"}}; of one as `here`."""
+        """What is not ready in any worker: {"worker 1": {"database": "unavailable"}}; with one process as `here`."""
         if self.workers is None:
             return self.here()
         self.workers.report(self.here())
         return self.workers.unready()
 
     async def run(self) -> None:
-        """Report, for ever."""
+        """Report to the other workers, for ever."""
         while self.workers is not None:
             self.workers.report(self.here())
             await asyncio.sleep(_INTERVAL)

@@ -1,7 +1,7 @@
-"""What the workers of one server share: counts, rates, and what is not ready in each. It is made before they fork.
+"""Shared memory of the workers of one server: counts, rate limits, and what is not ready in each.
 
-Owns the memory and its layout. Must not know what is counted or told, nor how workers are started. Each worker writes
-only what is its own; whoever supervises them wipes that when a worker has died.
+Owns the memory, created before the workers fork, and its layout. Must not know what is counted or reported, nor how
+workers are started. Each worker writes only its own part; the parent wipes that part when the worker has ended.
 """
 
 import contextlib
@@ -22,46 +22,46 @@ from pgrpc.core.limits import ratelimit
 
 _BUCKETS = 1024
 _WAYS = 64
-"""A key may be in any of so many slots of one bucket. With 32,768 keys at once one in five million is full."""
+"""Slots of one bucket; a key may be in any of them. With 32,768 keys at once, one bucket in five million is full."""
 
 _SLOTS = _BUCKETS * _WAYS
 
 _LOCK_TRIES = 200
 _LOCK_PAUSE = 0.001
-"""Seconds. What is done under the lock takes microseconds: who holds it longer has been stopped by somebody."""
+"""Seconds. Work under the lock takes microseconds: a process that holds it longer has been stopped."""
 
 _SETS = 1024
-_PLACES = 16
-"""Of one set: a key's bucket is in one of these, in the place of the one that was used longest ago if need be."""
+_SET_SIZE = 16
+"""Token buckets of one set; a key's bucket is one of these. A new key replaces the least recently used one."""
 
-_NOT_NOW = 1.0
-"""Seconds until the next try where the lock is not to be had."""
+_RETRY_LOCK = 1.0
+"""Seconds that a client must wait if the lock could not be acquired."""
 
 STALE = 5.0
-"""Seconds after which a worker that has told nothing does not count as ready."""
+"""Seconds after which a worker that has reported nothing does not count as ready."""
 
 _RECORD = 16 * 1024
 _REASONS = 1200
-"""Characters of all reasons of a worker that are told: escaped, each may be 12 bytes."""
+"""Characters of all reasons of a worker that are stored; escaped, each may be 12 bytes."""
 
 _CHECKSUM = 4
 _HEADER = struct.Struct("dI")
-"""What follows the checksum: when it was told, and the size of the text after it."""
+"""After the checksum: the time of the report, and the size of the text that follows."""
 
 _READ_TRIES = 10
 
 
 class Counts:
-    """core.counts.Counts for several processes: a table in shared memory, with a column for each of them.
+    """core.limits.counts.Counts for several processes: a table in shared memory, with a column for each of them.
 
-    A slot holds a keyed digest and a count of each worker. One whose counts are all 0 is free for another key. Only
-    taking needs the lock: what was taken keeps its slot until it is given back, and only its worker's count changes.
+    A slot has a keyed digest and a count for each worker; if all counts are 0, it is free for another key. Only
+    `acquire` needs the lock: a key keeps its slot until it is released, and each worker changes only its own count.
     """
 
     def __init__(self, workers: int) -> None:
         self._digests = memoryview(mmap.mmap(-1, _SLOTS * 8)).cast("Q")
         self._counts = memoryview(mmap.mmap(-1, _SLOTS * 4 * workers)).cast("I")
-        self._secret = secrets.token_bytes(16)  # so that nobody can choose keys that share a bucket
+        self._secret = secrets.token_bytes(16)  # so that clients cannot choose keys that share a bucket
         self._lock = _Lock()
         self._column = 0
 
@@ -69,33 +69,33 @@ class Counts:
         self._lock.close()
 
     def use(self, worker: int) -> None:
-        """From now on count as this worker."""
+        """Count as this worker from now on."""
         self._column = worker * _SLOTS
 
-    def acquire(self, key: str, most: int) -> bool:
-        """As in core.counts; also False where the table has no room for the key, or the lock is not to be had."""
-        digest, bucket = self._place(key)
+    def acquire(self, key: str, limit: int) -> bool:
+        """As in core.limits.counts; also False if the key's bucket is full, or the lock could not be acquired."""
+        digest, bucket = self._locate(key)
         with self._lock.held() as locked:
             slot = self._find(digest, bucket) if locked else None
             if slot is None and locked:
                 slot = next((free for free in bucket if not self._total(free)), None)
-            if slot is None or self._total(slot) >= most:
+            if slot is None or self._total(slot) >= limit:
                 return False
             self._digests[slot] = digest
             self._counts[self._column + slot] += 1
             return True
 
     def release(self, key: str) -> None:
-        slot = self._find(*self._place(key))
-        assert slot is not None, "it was never taken"
+        slot = self._find(*self._locate(key))
+        assert slot is not None, "it was never acquired"
         self._counts[self._column + slot] -= 1
 
     def wipe(self, worker: int) -> None:
-        """Its process is no more, and holds nothing."""
+        """The worker's process has ended: set its counts to 0."""
         column = worker * _SLOTS
         self._counts[column : column + _SLOTS] = memoryview(bytes(_SLOTS * 4)).cast("I")
 
-    def _place(self, key: str) -> tuple[int, range]:
+    def _locate(self, key: str) -> tuple[int, range]:
         digest = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, key=self._secret).digest())
         first = digest % _BUCKETS * _WAYS
         return digest, range(first, first + _WAYS)
@@ -111,48 +111,48 @@ class Counts:
 
 
 class Rates:
-    """core.ratelimit.Buckets for several processes: token buckets in shared memory. Their clock is the machine's."""
+    """core.limits.ratelimit.Buckets for several processes: token buckets in shared memory."""
 
     def __init__(self) -> None:
-        places = _SETS * _PLACES
-        self._keys = memoryview(mmap.mmap(-1, places * 8)).cast("Q")
-        self._tokens = memoryview(mmap.mmap(-1, places * 8)).cast("d")
-        self._filled_at = memoryview(mmap.mmap(-1, places * 8)).cast("d")
+        buckets = _SETS * _SET_SIZE
+        self._keys = memoryview(mmap.mmap(-1, buckets * 8)).cast("Q")
+        self._tokens = memoryview(mmap.mmap(-1, buckets * 8)).cast("d")
+        self._filled_at = memoryview(mmap.mmap(-1, buckets * 8)).cast("d")
         self._lock = _Lock()
 
     def close(self) -> None:
         self._lock.close()
 
     def take(self, key: Hashable, rate: ratelimit.Rate, now: float, count: int = 1) -> float:
-        """As in core.ratelimit. now: seconds of time.monotonic, which all processes of a machine have in common."""
-        short = hash(key) & (1 << 64) - 1  # the same in all that were forked from one
-        first = short % _SETS * _PLACES
-        own = range(first, first + _PLACES)
+        """As in core.limits.ratelimit. now: seconds of time.monotonic, which is the same in all processes."""
+        short = hash(key) & (1 << 64) - 1  # the same in all processes that were forked from one
+        first = short % _SETS * _SET_SIZE
+        candidates = range(first, first + _SET_SIZE)
         with self._lock.held() as locked:
             if not locked:
-                return _NOT_NOW
-            place = next((each for each in own if self._keys[each] == short), None)
-            if place is None:
-                place = min(own, key=self._filled_at.__getitem__)
-                self._keys[place], self._tokens[place], self._filled_at[place] = short, rate.count, now
-            passed = max(0.0, now - self._filled_at[place])
-            self._tokens[place], wait = ratelimit.pour(rate, self._tokens[place], passed, count)
-            self._filled_at[place] = max(now, self._filled_at[place])
+                return _RETRY_LOCK
+            index = next((each for each in candidates if self._keys[each] == short), None)
+            if index is None:
+                index = min(candidates, key=self._filled_at.__getitem__)
+                self._keys[index], self._tokens[index], self._filled_at[index] = short, rate.count, now
+            passed = max(0.0, now - self._filled_at[index])
+            self._tokens[index], wait = ratelimit.pour(rate, self._tokens[index], passed, count)
+            self._filled_at[index] = max(now, self._filled_at[index])
             return wait
 
 
 class _Lock:
-    """Held by a process, not by what it inherited; let go of by the kernel when it dies: fcntl(2)."""
+    """A lock between processes, which the kernel releases when its holder ends: fcntl(2), F_SETLK."""
 
     def __init__(self) -> None:
-        self._file = _nameless_file()
+        self._file = _anonymous_file()
 
     def close(self) -> None:
         os.close(self._file)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[bool]:
-        """Whether it was had. Not waited for without end: one stopped process must not stop the others."""
+        """Hold the lock; False if it could not be acquired soon: one stopped process must not block the others."""
         for _ in range(_LOCK_TRIES):
             try:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,9 +167,9 @@ class _Lock:
         yield False
 
 
-def _nameless_file() -> int:
+def _anonymous_file() -> int:
     if sys.platform == "linux":
-        return os.memfd_create("pgrpc")  # there may be no place that can be written to
+        return os.memfd_create("pgrpc")  # there may be no writable directory
     descriptor, path = tempfile.mkstemp()
     os.unlink(path)
     return descriptor
@@ -183,30 +183,30 @@ class States:
         self._memory = mmap.mmap(-1, _RECORD * workers)
 
     def report(self, worker: int, unready: Mapping[str, str]) -> None:
-        """To be told again before it is STALE, changed or not."""
-        room = _REASONS // max(1, len(unready))
-        text = json.dumps({part: reason[:room] for part, reason in unready.items()}).encode()
-        told = _HEADER.pack(time.monotonic(), len(text)) + text
-        record = zlib.crc32(told).to_bytes(_CHECKSUM) + told
+        """Store the state of a worker; repeat this before it is STALE, even if nothing has changed."""
+        length = _REASONS // max(1, len(unready))
+        text = json.dumps({part: reason[:length] for part, reason in unready.items()}).encode()
+        content = _HEADER.pack(time.monotonic(), len(text)) + text
+        record = zlib.crc32(content).to_bytes(_CHECKSUM) + content
         self._memory[_RECORD * worker : _RECORD * worker + len(record)] = record
 
     def wipe(self, worker: int) -> None:
-        """Its process is no more, and is not ready."""
+        """The worker's process has ended: it is not ready."""
         self._memory[_RECORD * worker : _RECORD * worker + _CHECKSUM + _HEADER.size] = bytes(_CHECKSUM + _HEADER.size)
 
     def unready(self) -> dict[str, dict[str, str]]:
         """Of each worker that is not ready: {"worker 1": {"database": "..."}}."""
-        found = {f"worker {worker}": self._read(worker) for worker in self._workers}
-        return {worker: reasons for worker, reasons in found.items() if reasons}
+        states = {f"worker {worker}": self._read(worker) for worker in self._workers}
+        return {worker: reasons for worker, reasons in states.items() if reasons}
 
     def _read(self, worker: int) -> dict[str, str]:
-        for _ in range(_READ_TRIES):  # it may be writing just now
+        for _ in range(_READ_TRIES):  # the worker may be writing just now
             record = self._memory[_RECORD * worker : _RECORD * (worker + 1)]
-            told_at, size = _HEADER.unpack_from(record, _CHECKSUM)
-            told = record[_CHECKSUM : _CHECKSUM + _HEADER.size + size]
-            if zlib.crc32(told) == int.from_bytes(record[:_CHECKSUM]):
-                if time.monotonic() - told_at > STALE:
+            reported_at, size = _HEADER.unpack_from(record, _CHECKSUM)
+            content = record[_CHECKSUM : _CHECKSUM + _HEADER.size + size]
+            if zlib.crc32(content) == int.from_bytes(record[:_CHECKSUM]):
+                if time.monotonic() - reported_at > STALE:
                     break
-                unready: dict[str, str] = json.loads(told[_HEADER.size :])
+                unready: dict[str, str] = json.loads(content[_HEADER.size :])
                 return unready
         return {"process": "does not answer"}

@@ -1,6 +1,6 @@
-"""Signals of a process that forks: blocked around the fork, and awaited beside other things.
+"""Signals in a process that forks: blocked during the fork, and received by a pipe that select() can wait for.
 
-Owns which signals stop a process. Must not know what is forked, nor what a signal leads to.
+Owns which signals stop a process. Must not know what is forked, nor what a signal causes.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 @contextlib.contextmanager
 def blocked() -> Iterator[None]:
-    """Around a fork: what comes meanwhile comes to the parent alone. The child has to unblock them."""
+    """Use this around a fork: signals that arrive meanwhile reach only the parent. The child must unblock them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
@@ -24,7 +24,7 @@ def blocked() -> Iterator[None]:
 
 @contextlib.contextmanager
 def wakeup(numbers: Collection[signal.Signals]) -> Iterator[tuple[int, int]]:
-    """The ends of a pipe to which the numbers of these signals come: see signal.set_wakeup_fd."""
+    """A pipe (read end, write end) to which Python writes the numbers of these signals: see signal.set_wakeup_fd."""
     ends = os.pipe()
     os.set_blocking(ends[1], False)
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}

@@ -1,6 +1,6 @@
-"""The life of a server: its parts run until a signal comes or one of them fails, then they stop in order.
+"""Runs the parts of a server until a signal arrives or a part fails, then stops them in order.
 
-Owns that order, and the exit status. Must not know how the parts are made, nor how any of them works.
+Owns that order, and the exit status. Must not know how the parts are built, nor how they work.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from pgrpc.web import server
 CRASHED = 70  # EX_SOFTWARE
 
 _TIMEOUT = 10.0
-"""Seconds that calls in flight, and then sockets, have to end when stopping."""
+"""Seconds for calls in flight to end when stopping, and then for sockets to close."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """background: what runs beside the web server, by name; none of it may fail."""
+    """background: what runs beside the web server, by name; if one of these fails, the server stops."""
 
     web: server.Server
     calls: database.Database
@@ -37,7 +37,7 @@ async def supervise(
     stop_on: Collection[signal.Signals],
     on_serving: Callable[[str], None],
 ) -> int:
-    """Serve until a signal of `stop_on`, or until a part fails, which none may; then stop in order. The exit status."""
+    """Serve until a signal of `stop_on` or the failure of a part, then stop in order. Returns the exit status."""
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in stop_on:
@@ -47,7 +47,7 @@ async def supervise(
     tasks = [_task(name, start()) for name, start in parts.background.items()]
     stop = _task("signals", signals.get())
     gc.collect()
-    gc.freeze()  # what is here now stays: later collections need not look at it
+    gc.freeze()  # these objects stay: later collections need not traverse them
     parts.web.start()
     for url in parts.web.urls:
         observer(observe.Serving(url, parts.web.front_page(url)))
@@ -57,7 +57,7 @@ async def supervise(
         parts.web.stop_accepting()
         if status == 0:
             parts.calls.refuse()  # before it is reported
-            observer(observe.Stopping(f"{stop.result().name} received; calls in flight may end"))
+            observer(observe.Stopping(f"{stop.result().name} received; waiting for calls in flight"))
             await _stop_in_order(parts, signals)
         return status
     finally:
@@ -72,7 +72,7 @@ async def supervise(
 async def _until_stopped(
     stop: "asyncio.Task[Any]", tasks: list["asyncio.Task[Any]"], observer: observe.Observer
 ) -> int:
-    """Until a signal, or until a part fails: the exit status."""
+    """Wait for a signal or the failure of a part. Returns the exit status."""
     waiting = {stop, *tasks}
     while True:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -86,11 +86,11 @@ async def _until_stopped(
 
 
 async def _stop_in_order(parts: Parts, signals: "asyncio.Queue[signal.Signals]") -> None:
-    """Calls first, then sockets; a second signal ends the waiting."""
-    impatient = _task("second signal", signals.get())
-    orderly = _task("stopping", _stop(parts))
-    await asyncio.wait((impatient, orderly), return_when=asyncio.FIRST_COMPLETED)
-    for task in (impatient, orderly):
+    """Wait for calls, then for sockets; a second signal ends the wait."""
+    second_signal = _task("second signal", signals.get())
+    stopping = _task("stopping", _stop(parts))
+    await asyncio.wait((second_signal, stopping), return_when=asyncio.FIRST_COMPLETED)
+    for task in (second_signal, stopping):
         task.cancel()
 
 

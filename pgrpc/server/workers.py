@@ -1,13 +1,13 @@
-"""`server.workers: N`: several processes on one address, and the parent that starts, replaces and stops them.
+"""Runs several worker processes on one address (`server.workers`): the parent starts, replaces and stops them.
 
-Owns the workers' lives and the signals. Must not know how anything is served: each worker is app.run(). The parent has
+Owns the workers' lives and the signals. Must not know how requests are served: each worker is app.run(). The parent has
 no event loop and no thread, so that it can fork at any time; it waits in one place, for signals and for its workers.
 
-It keeps every listening socket open. A worker's socket outlives it: who connects meanwhile waits for the next one, or,
-where that does not come soon, is served by the other workers.
+The parent keeps every listening socket open. When a worker has ended, new connections wait for its replacement; if that
+is not started soon, the other workers accept them.
 
-The parent tells its workers to stop by SIGUSR1, and they ignore the usual signals: a terminal, and systemd, send those
-to all processes at once, and the parent's word would then be each worker's second signal. SIGHUP is handed on.
+The parent stops its workers by SIGUSR1, and they ignore the usual signals: a terminal, and systemd, send those to all
+processes at once, and the parent's signal would be the second one for each worker. SIGHUP is passed on.
 """
 
 import contextlib
@@ -33,11 +33,11 @@ from pgrpc.web import ports, server
 STOP = signal.SIGUSR1
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_PROMPT = 0.2
-"""Seconds: where it takes longer until a worker is started again, no connection is to wait for it."""
+_MAX_WAIT = 0.2
+"""Seconds: if a worker's replacement starts later than this, no connection waits for it."""
 
 _TIMEOUT = 25.0
-"""Seconds that the workers have to end, which bound themselves to less."""
+"""Seconds until workers that have not ended are killed; they need less."""
 
 _SHORT_TIMEOUT = 5.0
 """The same after a second signal."""
@@ -50,7 +50,7 @@ def run(
     on_serving: Callable[[str], None] = lambda url: None,
     observer: observe.Observer = logs.log,
 ) -> int:
-    """What app.run does, by as many processes as `server.workers` says; one of them is this one alone."""
+    """As app.run, in `server.workers` processes. With one worker, that is this process."""
     if config.server.workers == 1:
         return app.run(config, stop_on=stop_on, on_serving=on_serving, observer=observer)
     with signals.wakeup({*stop_on, signal.SIGHUP}) as wakeup:
@@ -66,17 +66,17 @@ class _Worker:
         self.number = number
         self.sockets = sockets
         self.pid = 0
-        """0 while there is none."""
+        """0 while it is not running."""
         self.reports = -1
-        """The end of a pipe: JSON lines, until the worker is dead."""
+        """The read end of a pipe: JSON lines, until the worker has ended."""
         self.unread = b""
         self.faults: list[str] = []
-        """What it found wrong with the configuration."""
-        self.reported: list[str] = []
-        """The faults that are in the log already."""
+        """What it has reported as wrong with the configuration."""
+        self.logged_faults: list[str] = []
+        """The faults that are already in the log."""
         self.began = 0.0
         self.due: float | None = None
-        """When it is started again."""
+        """When its replacement is started; None if it is not."""
         self.backoff = backoff.Backoff()
 
 
@@ -100,17 +100,17 @@ class _Parent:
         self._rates = shared_memory.Rates()
         self._states = shared_memory.States(len(self._workers))
         self._life = os.pipe()
-        """Nothing is written to it: it ends for the workers when the parent is no more."""
+        """Nothing is written to this pipe: its end tells the workers that the parent has ended."""
         self._serving = False
         self._deadline: float | None = None
-        """By when all must have ended; None while they are to serve."""
+        """When workers that have not ended are killed; None while the server runs."""
         self._status = 0
 
     def run(self) -> int:
-        """The exit status: 0, or the worst of the workers'. Raises config.Invalid where the first worker does."""
+        """Returns the exit status: 0, or the workers' highest. Raises config.Invalid if the first worker does."""
         gc.collect()
-        gc.freeze()  # collecting would write to pages that all could share
-        self._start(self._workers[0])  # the others when it serves: what is wrong for all is told once
+        gc.freeze()  # a collection would write to pages that all processes share
+        self._start(self._workers[0])  # the others follow when it serves, so that a common fault is reported once
         while self._deadline is None or self._alive():
             self._wait()
         return self._status
@@ -130,7 +130,7 @@ class _Parent:
         return [worker for worker in self._workers if worker.pid]
 
     def _wait(self) -> None:
-        """For whatever comes next, and do what it asks for."""
+        """Wait for the next signal, report or deadline, and handle it."""
         times = [when for when in (self._deadline, *(worker.due for worker in self._workers)) if when is not None]
         left = max(0.0, min(times) - time.monotonic()) if times else None
         reports = {worker.reports: worker for worker in self._alive()}
@@ -147,15 +147,15 @@ class _Parent:
         if self._deadline is not None and self._deadline <= now:
             self._deadline = now + _SHORT_TIMEOUT
             for worker in self._alive():
-                self._observe(observe.WorkerEnded(worker.number, f"process {worker.pid} does not end, and is killed"))
+                self._observe(observe.WorkerEnded(worker.number, f"process {worker.pid} does not end, killing it"))
             self._signal(signal.SIGKILL)
 
     def _stop(self, number: signal.Signals) -> None:
         now = time.monotonic()
         if self._deadline is None:
             self._deadline = now + _TIMEOUT
-            self._observe(observe.Stopping(f"{number.name} received; calls in flight may end"))
-            self._close_sockets()  # they would go on taking connections, which nobody would ever accept
+            self._observe(observe.Stopping(f"{number.name} received; waiting for calls in flight"))
+            self._close_sockets()  # otherwise they would queue connections that nobody accepts
             for worker in self._workers:
                 worker.due = None
         else:
@@ -195,7 +195,7 @@ class _Parent:
                 self._serves(worker, report["serving"])
 
     def _serves(self, worker: _Worker, url: str) -> None:
-        worker.reported = []
+        worker.logged_faults = []
         self._observe(observe.WorkerServing(worker.number, worker.pid))
         if not self._serving and self._deadline is None:
             self._serving = True
@@ -210,7 +210,7 @@ class _Parent:
         os.close(worker.reports)
         self._counts.wipe(worker.number)
         self._states.wipe(worker.number)
-        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"has ended with status {status}"
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"has ended with status {status}"
         reason = f"process {pid} {how}"
         if self._deadline is None and self._serving:
             self._replace(worker, reason)
@@ -227,14 +227,14 @@ class _Parent:
             worker.backoff.reset()
         wait = worker.backoff.next()
         worker.due = now + wait
-        if wait > _PROMPT:
+        if wait > _MAX_WAIT:
             ports.pause(worker.sockets)
-        if not worker.faults or worker.faults != worker.reported:
-            worker.reported = worker.faults
+        if not worker.faults or worker.faults != worker.logged_faults:
+            worker.logged_faults = worker.faults
             self._observe(observe.WorkerEnded(worker.number, reason, wait, worker.faults))
 
     def _become(self, worker: _Worker, report: int) -> NoReturn:
-        """In the new process: serve, and end it. Nothing of the parent's runs here after that."""
+        """In the new process: serve, then exit. No code of the parent runs here after that."""
         status = supervisor.CRASHED
         try:
             signal.set_wakeup_fd(-1)
@@ -262,7 +262,7 @@ class _Parent:
             with contextlib.suppress(BrokenPipeError), open(report, "w", encoding="utf-8", closefd=False) as pipe:
                 pipe.write(json.dumps(what) + "\n")
 
-        # What is the same for all of them is logged once: when they begin, or by one.
+        # What is the same for all workers is logged once: by the first, or when the server starts.
         once = (observe.Serving,) if number == 0 and not self._serving else (observe.Serving, observe.Warnings)
 
         def observed(observation: observe.Observation) -> None:
@@ -287,7 +287,7 @@ class _Parent:
 
 
 def _end_with_parent(life: int, observer: observe.Observer) -> None:
-    """For a thread of a worker."""
+    """Run in a thread of a worker: stops it when the parent has ended."""
     os.read(life, 1)
     observer(observe.ParentEnded())
     os.kill(os.getpid(), STOP)

@@ -1,1 +1,1 @@
-"""The only room that talks to clients: it alone imports tornado."""
+"""HTTP and WebSockets: everything that talks to clients. It and the sockets of compat are all that imports tornado."""

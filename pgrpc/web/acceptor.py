@@ -1,7 +1,8 @@
-"""Taking connections, also where no descriptor is left for them.
+"""Accepts connections, and pauses when the process has no file descriptor left.
 
-Owns the way from a listening socket to Tornado's server. Must not know what is asked on a connection. With `reading`
-and `outbox` it has every use of Tornado's internals; tests/integration/test_outbox.py tells when Tornado changes.
+Owns the way from a listening socket to Tornado's server. Must not know what is requested on a connection. All use of
+Tornado's internals is here, in `sockets/frame_reader` and in `sockets/outbox`; tests/integration/test_outbox.py fails
+when Tornado changes what they rely on.
 """
 
 import asyncio
@@ -14,25 +15,25 @@ from tornado.httpserver import HTTPServer
 
 from pgrpc.web.sockets import frame_reader
 
-_AT_ONCE = 128
+_BATCH = 128
 """Connections that are accepted in a row."""
 
 _PAUSE = 0.5
-"""Seconds until the next try where no descriptor is left."""
+"""Seconds until the next attempt when no descriptor is left."""
 
 
-def accept(server: HTTPServer, sockets: Iterable[socket.socket], cannot: Callable[[str], None]) -> None:
-    """What add_sockets does, also where no descriptor is left: `cannot` is told why, and it is tried again soon.
+def accept(server: HTTPServer, sockets: Iterable[socket.socket], failed: Callable[[str], None]) -> None:
+    """As Tornado's add_sockets. If no descriptor is left, calls `failed` with the reason and tries again soon.
 
-    Tornado lets the OSError out, which the loop logs with its traceback, again and again as fast as it can.
+    Tornado does not catch this OSError, so the loop would log its traceback again and again, as fast as it can.
     """
     for each in sockets:
         server._sockets[each.fileno()] = each
-        server._handlers[each.fileno()] = _accept(each, partial(_take, server), cannot)
+        server._handlers[each.fileno()] = _accept(each, partial(_handle, server), failed)
 
 
-def _take(server: HTTPServer, connection: socket.socket, address: Any) -> None:
-    """What Tornado does with a connection, but for the kind of its stream where that is plain."""
+def _handle(server: HTTPServer, connection: socket.socket, address: Any) -> None:
+    """As Tornado handles a connection, but without TLS its stream is a frame_reader.Stream."""
     if server.ssl_options is not None:
         server._handle_connection(connection, address)
     else:
@@ -43,7 +44,7 @@ def _take(server: HTTPServer, connection: socket.socket, address: Any) -> None:
 
 
 def _accept(
-    listening: socket.socket, take: Callable[[socket.socket, Any], None], cannot: Callable[[str], None]
+    listening: socket.socket, handle: Callable[[socket.socket, Any], None], failed: Callable[[str], None]
 ) -> Callable[[], None]:
     loop = asyncio.get_running_loop()
     later: asyncio.TimerHandle | None = None
@@ -53,21 +54,21 @@ def _accept(
 
     def ready() -> None:
         nonlocal later
-        for _ in range(_AT_ONCE):
+        for _ in range(_BATCH):
             try:
                 connection, address = listening.accept()
             except BlockingIOError:
                 return
-            except ConnectionAbortedError:  # gone again already
+            except ConnectionAbortedError:  # the client has closed it already
                 continue
             except OSError as error:
-                cannot(error.strerror or str(error))
+                failed(error.strerror or str(error))
                 loop.remove_reader(listening.fileno())
                 later = loop.call_later(_PAUSE, begin)
                 return
             try:
-                take(connection, address)
-            except OSError:  # with TLS: it has sent something, and is gone again already
+                handle(connection, address)
+            except OSError:  # with TLS: the client has sent something, and closed it already
                 connection.close()
 
     def stop() -> None:

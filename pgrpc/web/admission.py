@@ -1,8 +1,8 @@
-"""Who may come in: proxies in front, host name, stopping, origin, connection limits, token; in this order.
+"""Decides which requests are served: proxies, host name, stopping, origin, connection limits, token; in this order.
 
-Owns the order, and the words, status and headers of each refusal. A request and what its handler accepts go in, an
-Admitted or a Refused comes out: every handler uses it, whatever it serves. Must not know the handlers, nor what a
-client does once it is in.
+Owns the order, and the text, status and headers of each refusal. A request and what its handler accepts go in, an
+Admitted or a Refused comes out; every handler uses it. Must not know the handlers, nor what a client does once
+admitted.
 """
 
 import ipaddress
@@ -23,14 +23,15 @@ from pgrpc.core.wire import errors
 from pgrpc.web import bearer
 
 Authenticate = Callable[[str | None], Awaitable[identity.Identity]]
-"""Who has this token, or has none. Raises errors.Unauthenticated, errors.Unavailable."""
+"""A token, or None -> the client's identity. Raises errors.Unauthenticated, errors.Unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
     """What a kind of handler accepts.
 
-    token_later: a client may come without a token, and log in later. token: where else than in its header one may be.
+    token: where it looks for a token, beside the header Authorization. token_later: a client without a token is
+    admitted, and may log in later.
     """
 
     token: bearer.Places = field(default_factory=bearer.Places)
@@ -39,7 +40,7 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """client: None where it must log in first."""
+    """client: its identity; None if it must log in first."""
 
     client: identity.Identity | None
 
@@ -54,9 +55,9 @@ class Refused:
 
 
 class Admission:
-    """listening: the server's sockets. auth, authenticate: None, both, where clients need no token.
+    """listening: the server's sockets. auth, authenticate: both None if clients need no token.
 
-    rates: how often each client has asked lately. is_stopping: whether nobody more is admitted.
+    rates: the buckets of `limits.rates`. is_stopping: if True, no request is admitted any more.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Admission:
         self._hosts = origins.Hosts(server.allowed_hosts, [address[1] for address in addresses] if local else ())
 
     def host(self, request: HTTPServerRequest) -> Refused | None:
-        """First for every request: give it its client's address and scheme; refused where it was meant for another host
+        """The first step for every request: set the client's address and scheme, and refuse other servers' host names
         (421: RFC 9110 section 15.5.20).
         """
         client = self._proxies.client(str(request.remote_ip), request.headers)
@@ -94,11 +95,10 @@ class Admission:
         if self._hosts.allows(host):
             return None
         self._observe(observe.HostRefused(client.address, host))
-        words = "this server does not answer to this name; server.allowed_hosts lists those that it does"
-        return Refused(421, f"{words}\n")
+        return Refused(421, "this host name is not listed in server.allowed_hosts\n")
 
     async def admit(self, request: HTTPServerRequest, door: Door, held: quota.Quota) -> Admitted | Refused:
-        """All the rest, for a client that stays: its connection counts in `held` until that is released."""
+        """The other steps, for a client that stays connected: `held` counts the connection until it is released."""
         refused = self.stopping() or self._origin(request)
         if refused is not None:
             return refused
@@ -107,7 +107,7 @@ class Admission:
         return await self.identify(request, door)
 
     async def identify(self, request: HTTPServerRequest, door: Door) -> Admitted | Refused:
-        """Who the client is, by its token."""
+        """Authenticate the client by its token."""
         if (auth := self._auth) is None:
             return Admitted(identity.NOBODY)
         token = None
@@ -116,30 +116,33 @@ class Admission:
             if token is None and auth.anonymous_role is None and door.token_later:
                 return Admitted(None)
             if token is not None and (wait := self._too_many_logins(request)):
-                return self._overloaded("this address logs in too often", 429, math.ceil(wait))
+                return self._overloaded("too many logins from this address", 429, math.ceil(wait))
             client = await self.authenticate(request, token)
         except bearer.CookieFromElsewhere:
-            words = "a cookie is accepted only from pages of server.allowed_origins, and this is none"
-            return self._unknown(request, words, 403)
+            words = "the token is in a cookie, but the origin of this page is not listed in server.allowed_origins"
+            return self._unauthenticated(request, words, 403)
         except errors.Unauthenticated as error:
             challenge = {"WWW-Authenticate": bearer.challenge(error.message if token else None)}
-            return self._unknown(request, error.message, 401, challenge)
+            return self._unauthenticated(request, error.message, 401, challenge)
         except errors.Unavailable as error:
-            return self._unknown(request, error.message, 503, {"Retry-After": "1"})
+            return self._unauthenticated(request, error.message, 503, {"Retry-After": "1"})
         return self.stopping() or Admitted(client)
 
     async def authenticate(self, request: HTTPServerRequest, token: str | None) -> identity.Identity:
-        """Who has this token, or none, and sends this request. Raises errors.Unauthenticated, errors.Unavailable."""
+        """The identity of this token, or of none, with settings from the request.
+
+        Raises errors.Unauthenticated, errors.Unavailable.
+        """
         assert self._auth is not None
         assert self._authenticate is not None
-        found = await self._authenticate(token)
-        return found.having(bearer.settings(request, self._auth.headers))
+        client = await self._authenticate(token)
+        return client.with_settings(bearer.settings(request, self._auth.headers))
 
     def stopping(self) -> Refused | None:
         return self._overloaded("the server is stopping") if self.is_stopping else None
 
     def _origin(self, request: HTTPServerRequest) -> Refused | None:
-        """Pages that may not connect. A request without an origin comes from no browser."""
+        """Refuse pages of other origins. A request without an Origin header does not come from a page."""
         headers = request.headers
         origin = headers.get("Origin")
         if origin is None or self._origins.allows(
@@ -150,15 +153,15 @@ class Admission:
         ):
             return None
         self._observe(observe.OriginRefused(str(request.remote_ip), origin))
-        return Refused(403, "pages of this origin may not connect; server.allowed_origins lists those that may\n")
+        return Refused(403, "this page's origin is not listed in server.allowed_origins\n")
 
     def _too_many_logins(self, request: HTTPServerRequest) -> float:
-        """The seconds until one more token may come from this address; a token here is a login as rpc.login is."""
+        """The seconds until this address may send another token, which counts as a login, like rpc.login; 0: now."""
         rate = self._limits.rates.get(("address", "logins"))
         key = ("address", "logins", ("address", rate_limit_key(request)))
         return 0 if rate is None else self.rates.take(key, rate, time.monotonic())
 
-    def _unknown(
+    def _unauthenticated(
         self, request: HTTPServerRequest, reason: str, status: int, headers: Mapping[str, str] = MappingProxyType({})
     ) -> Refused:
         self._observe(observe.TokenRefused(str(request.remote_ip), reason))
@@ -170,5 +173,5 @@ class Admission:
 
 
 def rate_limit_key(request: HTTPServerRequest) -> str:
-    """What a client's address counts as, where connections and requests of an address are counted."""
+    """The key of the client's address for limits per address."""
     return forwarding.rate_limit_key(str(request.remote_ip))

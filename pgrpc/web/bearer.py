@@ -1,7 +1,8 @@
-"""Where a request carries its token, and what a refusal says of it.
+"""Reads the token of a request, and writes the challenge of a refusal.
 
-Owns the four places: the header Authorization (RFC 6750 section 2.1); a subprotocol, since browsers cannot set headers
-on a WebSocket; a cookie; and, where the file allows it, the query. Must not know what a token is, nor who may connect.
+Owns the four places for a token: the header Authorization (RFC 6750 section 2.1); a subprotocol, because browsers
+cannot set headers on a WebSocket; a cookie; and, if the file allows it, the query. Must not know what is in a token,
+nor which origins are allowed.
 """
 
 import json
@@ -16,11 +17,11 @@ from pgrpc.core.wire import errors
 SUBPROTOCOL = "pgrpc"
 _IN_SUBPROTOCOL = "bearer."
 _HEADER_LENGTH = 1024
-"""Characters of a header that functions are given: it goes with every call."""
+"""Characters of a header in `request.headers`: they are sent with every call."""
 
 
 class CookieFromElsewhere(Exception):
-    """A cookie speaks only for pages that the file lists: a browser sends it whoever made the page."""
+    """A cookie is accepted only from pages of a listed origin, because browsers send it with those of any site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,9 @@ class Places:
 
 
 def token(request: HTTPServerRequest, auth: config.Auth, places: Places, listed: Callable[[str], bool]) -> str | None:
-    """The token of a request; None where it has none. listed: whether an origin is one of server.allowed_origins.
+    """The token of a request; None if it has none. listed: whether an origin is one of server.allowed_origins.
 
-    Raises errors.Unauthenticated where there is more than one, CookieFromElsewhere.
+    Raises errors.Unauthenticated if there are several different ones, CookieFromElsewhere.
     """
     found = {*_authorization(request)}
     if places.subprotocol:
@@ -66,7 +67,7 @@ def _subprotocols(request: HTTPServerRequest) -> Iterator[str]:
 
 
 def _cookies(request: HTTPServerRequest, wanted: str) -> Iterator[str]:
-    """All of that name: a neighbouring host can add one to those of the page's own (RFC 6265 section 8.6)."""
+    """All cookies of that name: another host of the same domain can add one (RFC 6265 section 8.6)."""
     for header in request.headers.get_list("Cookie"):
         for pair in header.split(";"):
             name, _, value = pair.partition("=")
@@ -75,12 +76,12 @@ def _cookies(request: HTTPServerRequest, wanted: str) -> Iterator[str]:
 
 
 def challenge(reason: str | None) -> str:
-    """WWW-Authenticate (RFC 6750 section 3). reason: None where there was no token."""
+    """The header WWW-Authenticate (RFC 6750 section 3). reason: None if the request had no token."""
     error = "" if reason is None else f', error="invalid_token", error_description="{reason}"'
     return f'Bearer realm="pgrpc"{error}'
 
 
 def settings(request: HTTPServerRequest, names: tuple[str, ...]) -> Mapping[str, str]:
-    """request.headers, as PostgREST has it: a JSON object of lower-case names. x-real-ip is the client's address."""
+    """The setting request.headers, as in PostgREST: a JSON object. names: in lower case. x-real-ip: the client's."""
     found = {name: request.headers[name][:_HEADER_LENGTH] for name in names if name in request.headers}
     return {"request.headers": json.dumps({**found, "x-real-ip": str(request.remote_ip)})}

@@ -1,6 +1,6 @@
-"""What every socket and page needs of the rest of the server, as plain values and callables.
+"""The context that every handler gets: configuration, catalog, hub and callables of the rest of the server.
 
-Owns the seam: web knows the database only through `submit` and `cancel`.
+Owns this interface: web knows the database only through `submit` and `cancel`.
 """
 
 import asyncio
@@ -17,13 +17,16 @@ from pgrpc.core.wire import errors
 from pgrpc.web import admission
 
 Submit = Callable[[catalog.Call, identity.Identity, Hashable, Callable[[str | errors.RpcError], None]], Any]
-"""Make a call as somebody: JSON text or an error comes to the callback, once. Returns a handle for `Cancel`."""
+"""Submit a call as an identity; the callback is called once, with JSON text or an error. Returns a handle for `Cancel`.
+
+The third argument is the key for fair queueing: calls with different keys take turns.
+"""
 
 Cancel = Callable[[Any], None]
 
 
 class Socket(Protocol):
-    """An open socket, as far as those are concerned who look after all of them."""
+    """An open socket, as the heartbeat and the server's end see it."""
 
     @property
     def subject(self) -> str | None:
@@ -31,11 +34,13 @@ class Socket(Protocol):
 
     def end(self, code: errors.CloseCode, reason: str) -> None: ...
     def check_alive(self) -> bool:
-        """Ping it. False, and the connection is dropped, where it has given no sign of life for too long."""
+        """Ping the client. False, and the connection is dropped, if the client has not answered in time."""
 
 
 @dataclass(slots=True)
 class Context:
+    """Shared by all handlers of one process."""
+
     server: config.Server
     limits: config.Limits
     admission: admission.Admission
@@ -48,10 +53,10 @@ class Context:
     unready: Callable[[], Mapping[str, Any]]
     """What is not ready, and why: {"database": "..."}, of several workers {"worker 1": {...}}; {} when all is."""
     counts: counts.Counts
-    """Of open sockets: in all, and of each client address; kept only where there is a limit."""
+    """Of open sockets: in all, and of each client address; used only if there is a limit."""
     login_policy: identity.LoginPolicy | None = None
-    """None where clients cannot log in."""
+    """None if clients cannot log in."""
     sockets: set[Socket] = field(default_factory=set)
     joining: set[Socket] = field(default_factory=set)
-    """Those whose handshake waits for the database; it is known who they are."""
+    """Sockets that are authenticated, and whose handshake waits for the database."""
     no_sockets: asyncio.Event = field(default_factory=asyncio.Event)

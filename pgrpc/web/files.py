@@ -1,6 +1,6 @@
-"""The pages of whoever runs the server: the files of one folder, `server.static`.
+"""Serves the operator's own pages: the files in the folder `server.static`.
 
-Owns which files of it are served, and how browsers keep them. Must not know what is in them, nor the sockets.
+Owns which of these files are served, and how browsers cache them. Must not know their content, nor the sockets.
 """
 
 import mimetypes
@@ -15,7 +15,7 @@ from pgrpc.web import context, pages
 
 
 def _types() -> mimetypes.MimeTypes:
-    """Python's own table, without the machine's, which differ; and what some versions of it lack."""
+    """Python's built-in table, without the machine's, plus types that some versions lack."""
     table = mimetypes.MimeTypes()
     for ending, name in {
         ".js": "text/javascript",
@@ -35,9 +35,9 @@ _TYPES = _types()
 
 
 class File(pages.Page, StaticFileHandler):
-    """A file, or the index.html of a folder. 404 where there is none, where a name begins with a dot, and outside.
+    """A file, or the index.html of a folder. 404 if it does not exist, is outside, or a name begins with a dot.
 
-    Its policy (Content-Security-Policy) is the page's own affair.
+    It gets no Content-Security-Policy: the page may set one itself.
     """
 
     headers = pages.HEADERS
@@ -51,10 +51,10 @@ class File(pages.Page, StaticFileHandler):
         return StaticFileHandler.head(self, path)
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
-        """Tornado follows no symbolic link out of the folder; here, none to what is hidden in it either."""
+        """Tornado follows no symbolic link out of the folder; this also follows none to a hidden file in it."""
         if "\0" in absolute_path or _is_hidden(Path(self.path)):
             raise HTTPError(404)
-        if self.path.endswith("/") and not os.path.isdir(absolute_path):  # the page's relative addresses would be wrong
+        if self.path.endswith("/") and not os.path.isdir(absolute_path):  # the page's relative URLs would be wrong
             raise HTTPError(404)
         found = super().validate_absolute_path(root, absolute_path)
         if found is not None and (_is_hidden(Path(found).relative_to(os.path.realpath(root))) or not _readable(found)):
@@ -65,16 +65,16 @@ class File(pages.Page, StaticFileHandler):
     def get_content(
         cls, abspath: str, start: int | None = None, end: int | None = None
     ) -> Generator[bytes, None, None]:
-        """No more than its size says: an editor may make it longer while it is sent."""
+        """At most as many bytes as the file had: it may grow while it is being sent."""
         return super().get_content(abspath, start, os.stat(abspath).st_size if end is None else end)
 
     def compute_etag(self) -> str:
-        """Of time and size: Tornado's, of the content, is computed once and outlives a change of the file."""
+        """From time and size: Tornado hashes the content only once, and would keep the hash of a changed file."""
         found = self._stat()
         return f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
 
     def get_cache_time(self, path: str, modified: Any, mime_type: str) -> int:
-        """None: whoever asks with a version (?v=) must hear of a change as well."""
+        """No cache time, also for URLs with a version (?v=), so that browsers notice a change."""
         return 0
 
     def get_content_type(self) -> str:
@@ -84,7 +84,7 @@ class File(pages.Page, StaticFileHandler):
         return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
     def log_exception(self, *exception: Any) -> None:
-        """A client's mistake is no line in the log: its address can hold a secret."""
+        """HTTP errors are not logged: the URL can contain a secret."""
         if not isinstance(exception[1], HTTPError):
             super().log_exception(*exception)
 

@@ -1,7 +1,7 @@
-"""Pings every socket once in each server.ping_interval, and drops those that give no sign of life in time.
+"""Pings every socket once per server.ping_interval, and drops clients that do not answer in time.
 
-Owns when each is pinged: pinging thousands at one moment would hold up the loop. Tornado's own pings would close with
-1000, which tells clients not to come back. Must not know what a sign of life is: each socket says.
+Owns when each socket is pinged: pinging thousands at once would block the loop. Tornado's own pings would close with
+1000, after which clients do not reconnect. Must not know what counts as an answer: each socket decides.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ from pgrpc import observe
 from pgrpc.web import context
 
 _SLICES = 20
-"""Parts of a ping interval, each with its share of the sockets."""
+"""Parts of a ping interval, in each of which a share of the sockets is pinged."""
 
-_GONE = 50
-"""Connections that may have ended until what they have left is cleared away."""
+_CLOSED = 50
+"""Closed connections after which garbage is collected."""
 
 
 async def run(shared: context.Context) -> None:
@@ -30,10 +30,10 @@ async def run(shared: context.Context) -> None:
             if dropped:
                 shared.observe(observe.Unresponsive(len(dropped), timeout))
             await asyncio.sleep(pause)
-        # What a connection leaves is a cycle, of Tornado's making. Python would gather these until they are a
-        # quarter of all there is, and then hold up everybody for longer.
+        # A closed connection is a reference cycle, because of Tornado. Python would collect these only when they are a
+        # quarter of all objects, and then block the loop for longer.
         gone += sum(each not in shared.sockets for each in sockets)
         sockets.clear()
-        if gone > _GONE + len(shared.sockets) // 10:
+        if gone > _CLOSED + len(shared.sockets) // 10:
             gone = 0
             gc.collect()

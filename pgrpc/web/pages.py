@@ -1,6 +1,6 @@
-"""What is served over plain HTTP: the front page, what it shows of the surface, and health.
+"""The pages served over HTTP: the front page, surface.json and the health checks.
 
-Owns the pages and their headers. Must not know the protocol of the sockets.
+Owns these pages and their headers. Must not know the protocol of the sockets.
 """
 
 import json
@@ -36,7 +36,7 @@ def _content(name: str) -> bytes:
 
 
 class Page(RequestHandler):
-    """Tornado adds an ETag, and answers 304 where the client has it."""
+    """The base class. Tornado adds an ETag, and answers 304 if the client has that version."""
 
     headers: Mapping[str, str] = {**HEADERS, "Content-Security-Policy": _POLICY}
 
@@ -48,7 +48,7 @@ class Page(RequestHandler):
             self.set_header(name, value)
 
     def head(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
-        """As GET; Tornado leaves the content out (RFC 9110 section 9.3.2). Many a health check asks so."""
+        """As GET; Tornado leaves the body out (RFC 9110 section 9.3.2). Many health checks use HEAD."""
         return self.get(*args, **kwargs)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -56,7 +56,7 @@ class Page(RequestHandler):
         self.finish(f"{status_code} {self._reason}\n")
 
     def log_exception(self, *args: Any) -> None:
-        """Tornado would log the address, which may hold a token."""
+        """Tornado would log the URL, which may contain a token."""
         error = args[1]
         if isinstance(error, Exception) and not isinstance(error, HTTPError):
             self.shared.observe(observe.Bug("a page", error))
@@ -78,7 +78,7 @@ class NotFound(Page):
 
 
 class Refusal(Page):
-    """What a request that is not admitted gets, whatever it asks for."""
+    """The answer to any request that is not admitted."""
 
     def initialize(self, shared: context.Context, refused: admission.Refused | None = None) -> None:
         super().initialize(shared)
@@ -100,7 +100,7 @@ class Front(Page):
 
 
 class Surface(Page):
-    """What may be called and subscribed to, for the front page: shown to whom the socket would take."""
+    """The functions and channels of the file, for the front page; only for clients that could open a socket."""
 
     door = admission.Door()
 
@@ -112,34 +112,34 @@ class Surface(Page):
         listed = self.shared.catalog
         functions = []
         for method in listed.methods:
-            found = listed.functions.get(method)
+            function = listed.functions.get(method)
             forms: list[dict[str, Any]] = [
                 {"description": overload.routine.description, "params": overload.schema}
-                for overload in (found.overloads if found else ())
+                for overload in (function.overloads if function else ())
             ]
             first = forms[0] if forms else {"description": None, "params": None}
             functions.append({"method": method, **first, "overloads": forms[1:]})
         allowed = self.shared.channels
-        rules = [{"name": name, "glob": name in allowed.globs} for name in allowed.names]
+        channels = [{"name": name, "glob": name in allowed.globs} for name in allowed.names]
         surface = {
             "name": "pgrpc",
             "version": pgrpc.__version__,
             "auth": self.shared.login_policy is not None,
             "functions": functions,
-            "channels": rules,
+            "channels": channels,
         }
         self.answer(json.dumps(surface), "application/json")
 
 
 class Live(Page):
-    """200 as long as the process answers."""
+    """200 while the process answers."""
 
     def get(self) -> None:
         self.answer("ok\n", "text/plain")
 
 
 class Ready(Page):
-    """200, or 503 and what is not ready; why is for the log alone: the words may hold parts of a connection string."""
+    """200, or 503 and what is not ready. Only the log says why: the reason may contain parts of a connection string."""
 
     def get(self) -> None:
         unready = self.shared.unready()

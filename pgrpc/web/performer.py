@@ -1,8 +1,7 @@
-"""Performs what a session asks for: calls, subscriptions, logins, time.
+"""Performs the effects of a session: runs calls, subscribes, logs in, sets timers.
 
-Owns the performing of effects (core/session/effects), for whatever kind of connection the session belongs to. Nothing
-here waits for the database: a call's result comes to a callback. Must not know the protocol, nor how a client is
-reached: a Client does.
+Owns the performing of core/session/effects, for any kind of connection. Nothing here waits for the database: the result
+of a call comes to a callback. Must not know the protocol, nor how bytes are sent: each Client does.
 """
 
 import asyncio
@@ -19,26 +18,26 @@ from pgrpc.core.session import effects, session
 from pgrpc.core.wire import errors
 from pgrpc.web import context
 
-_LOOK = 30.0
-"""Seconds at most until the clock is looked at again: it may be set, and a machine may sleep."""
+_MAX_SLEEP = 30.0
+"""Seconds after which a timer reads the clock again: it may have been set, or the machine suspended."""
 
 _LOGIN_TIMEOUT = 10.0
-"""Seconds that a login may take: keys may have to be fetched."""
+"""Seconds that a login may take, as keys may have to be fetched."""
 
 
 class Client(hub.Subscriber, Protocol):
-    """Who the session is of: a connection. Nothing of it may raise."""
+    """The connection that a session belongs to. Its methods must not raise."""
 
     @property
     def address(self) -> str: ...
     def send(self, text: str, *, more: bool) -> None:
-        """Text of the session's protocol. more: other texts may follow in this turn of the loop."""
+        """Send a text of the session's protocol. more: others may follow in this turn of the loop."""
 
-    def tell(self, effect: effects.Effect) -> None:
-        """What each kind of client is told in its own way, or not at all."""
+    def inform(self, effect: effects.Effect) -> None:
+        """Handle an effect that each kind of client reports in its own way, or not at all."""
 
     def activated(self, channels: Sequence[str]) -> None:
-        """The events of these channels flow from now on."""
+        """The events of these channels are sent from now on."""
 
     def end(self, code: errors.CloseCode, reason: str) -> None: ...
     async def authenticate(self, token: str | None) -> identity.Identity:
@@ -46,9 +45,9 @@ class Client(hub.Subscriber, Protocol):
 
 
 class Performer:
-    """Of one session."""
+    """of: the session. client: its connection."""
 
-    # Of an idle connection: what holds something is made on first use.
+    # An idle connection must cost little memory: collections are created on first use.
     __slots__ = ("_client", "_in_flight", "_login", "_queue", "_session", "_shared", "_timer", "_timer_at")
 
     def __init__(self, shared: context.Context, of: session.Session, client: Client) -> None:
@@ -58,15 +57,15 @@ class Performer:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._login: asyncio.Task[None] | None = None
-        self._in_flight: dict[effects.Ticket, Any] | None = None  # -> the handle to cancel it by
-        self._queue: deque[effects.Effect] | None = None  # while effects are performed: those that are still to be
+        self._in_flight: dict[effects.Ticket, Any] | None = None  # ticket -> handle for cancelling
+        self._queue: deque[effects.Effect] | None = None  # while effects are being performed: those that are left
 
     def begin(self) -> None:
-        """The client is there, and it is known who it is."""
+        """The connection is open, and the client authenticated if it must be."""
         self.perform(self._session.begin(time.time()))
 
     def close(self) -> None:
-        """Cancel and release what the client has; again at will."""
+        """Cancel and release everything of the client; may be called again."""
         if self._timer is not None:
             self._timer.cancel()
         if self._login is not None:
@@ -74,14 +73,14 @@ class Performer:
         self._timer = self._timer_at = self._login = None
         self.perform(self._session.close())
 
-    def perform(self, asked: list[effects.Effect]) -> None:
-        """Each effect, and before the next one whatever it leads to at once: of a long batch a refusal starts the next
-        call, which is refused as well. A loop, because recursion has an end.
+    def perform(self, wanted: list[effects.Effect]) -> None:
+        """Perform each effect, and before the next one those that it causes at once: in a long batch a refusal starts
+        the next call, which may be refused too. A loop, because recursion depth is limited.
         """
         if self._queue is not None:
-            self._queue.extendleft(reversed(asked))
+            self._queue.extendleft(reversed(wanted))
             return
-        self._queue = deque(asked)
+        self._queue = deque(wanted)
         try:
             while self._queue:
                 self._perform_one(self._queue.popleft())
@@ -114,7 +113,7 @@ class Performer:
             case effects.Denied(what, reason):
                 self._shared.observe(observe.Denied(self._client.address, what, reason))
             case _:
-                self._client.tell(effect)
+                self._client.inform(effect)
 
     # Calls and subscriptions
 
@@ -124,7 +123,7 @@ class Performer:
         ticket = effect.ticket
         self._in_flight[ticket] = None
         handle = self._shared.submit(effect.call, effect.caller, effect.fair_key, partial(self._returned, ticket))
-        if ticket in self._in_flight:  # otherwise it has returned at once
+        if ticket in self._in_flight:  # otherwise it has returned already
             self._in_flight[ticket] = handle
 
     def _returned(self, ticket: effects.Ticket, result: str | errors.RpcError) -> None:
@@ -141,17 +140,17 @@ class Performer:
     # Who the client is
 
     async def _log_in(self, login: effects.Login) -> None:
-        """Nobody awaits this: whatever goes wrong is the login's outcome, or our bug."""
+        """Nobody awaits this task, so every error is reported: as the login's result, or as our bug."""
         try:
             try:
                 async with asyncio.timeout(_LOGIN_TIMEOUT):
-                    found = await self._client.authenticate(login.token)
+                    client = await self._client.authenticate(login.token)
             except TimeoutError:
                 self._login_failed(login, errors.Unavailable("the token could not be verified in time; try again"))
             except errors.RpcError as error:
                 self._login_failed(login, error)
             else:
-                self.perform(self._session.logged_in(login.ticket, found, time.time()))
+                self.perform(self._session.logged_in(login.ticket, client, time.time()))
         except Exception as error:
             self.bug(error)
 
@@ -163,7 +162,7 @@ class Performer:
     # Time
 
     def check_time(self) -> None:
-        """Before something is done as the client: a timer may be late, and what has ended must not count."""
+        """Call this before acting as the client: its timer may be late, and an expired identity must not be used."""
         if self._timer_at is not None and time.time() >= self._timer_at:
             self._time_has_passed()
 
@@ -171,7 +170,7 @@ class Performer:
         if self._timer is not None:
             self._timer.cancel()
         assert self._timer_at is not None
-        pause = min(max(0.0, self._timer_at - time.time()), _LOOK)
+        pause = min(max(0.0, self._timer_at - time.time()), _MAX_SLEEP)
         self._timer = asyncio.get_running_loop().call_later(pause, self._time_has_passed)
 
     def _time_has_passed(self) -> None:

@@ -1,4 +1,7 @@
-"""Owns what besides its path tells where a request goes."""
+"""Matches requests for a WebSocket: by their path and the header Upgrade.
+
+Owns this rule of Tornado's router. Must not know the handlers.
+"""
 
 from typing import Any
 
@@ -7,7 +10,7 @@ from tornado.routing import PathMatches
 
 
 class Upgrade(PathMatches):
-    """A path, where a WebSocket is asked for."""
+    """Matches a path if the request is for a WebSocket (RFC 6455 section 4.1)."""
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         return super().match(request) if request.headers.get("Upgrade", "").lower() == "websocket" else None

@@ -1,6 +1,6 @@
-"""The HTTP server: its routes, its socket, its end.
+"""The HTTP server: its routes, its listening sockets, and how it stops.
 
-Owns what is at which path, and the order of stopping. Must not know what the handlers do.
+Owns the paths, and the order of stopping. Must not know what the handlers do.
 """
 
 import asyncio
@@ -20,41 +20,41 @@ from pgrpc.core.wire import errors
 from pgrpc.web import acceptor, admission, context, files, pages, ports, routing
 from pgrpc.web.sockets import relay, rpc_socket
 
-_NO_BODY = 4096
-"""Bytes of a request's body: nothing here takes one."""
+_MAX_BODY = 4096
+"""Bytes of a request's body: no handler reads one."""
 
-_SPREAD = 0.5
-"""Seconds over which sockets are closed when stopping, so that not all come back at one moment."""
+_CLOSE_SPREAD = 0.5
+"""Seconds over which sockets are closed when stopping, so that clients do not all reconnect at once."""
 
 _FRONT = "_pgrpc/"
-"""Where the front page is when the pages of `server.static` have its place."""
+"""The path of the front page if `server.static` has pages at `/`."""
 
 
 Routes = list[tuple[Any, ...]]
-"""Tornado's."""
+"""As in tornado.web.Application: (pattern, handler, arguments)."""
 
 
 def _routes(shared: context.Context, own: dict[str, Any], before: Sequence[Any], after: Sequence[Any]) -> Routes:
-    """The first that matches counts, so a file of `server.static` hides nothing."""
+    """The first match is used, so a file in `server.static` hides none of our routes."""
     static = shared.server.static is not None
     home = shared.server.base_path
     front = home + _FRONT if static else home
     at, at_front = re.escape(home), re.escape(front)
     names = "|".join(map(re.escape, pages.FILES))
     routes: Routes = [
-        (routing.Upgrade(at), rpc_socket.RpcSocket, own),  # some clients know no path
+        (routing.Upgrade(at), rpc_socket.RpcSocket, own),  # for clients that cannot set a path
         *before,
         (rf"{at}rpc", rpc_socket.RpcSocket, own),
         (rf"{at}listen/([^/]*)", relay.ListenSocket, own),
         (rf"{at}health/live", pages.Live, own),
         (rf"{at}health/ready", pages.Ready, own),
-        # All that the front page asks for is beside it, so that its addresses are relative.
+        # Everything that the front page needs is beside it, so that its URLs can be relative.
         (at_front, pages.Front, own),
         (rf"{at_front}rpc", rpc_socket.RpcSocket, own),
         (rf"{at_front}surface\.json", pages.Surface, own),
         (rf"{at_front}({names})", pages.Static, own),
     ]
-    # Without its slash a page's relative addresses would lead beside it.
+    # Without the slash, relative URLs of a page would be wrong.
     for target in dict.fromkeys((home, front)):
         if target != "/":
             routes.append((re.escape(target.rstrip("/")), RedirectHandler, {"url": target, "permanent": False}))
@@ -65,12 +65,12 @@ def _routes(shared: context.Context, own: dict[str, Any], before: Sequence[Any],
 
 
 def front_page(server: config.Server, url: str) -> str | None:
-    """Where the front page is, where the pages of server.static have its place at `url`."""
+    """The URL of the front page if that is not `url` itself, because of server.static."""
     return None if server.static is None else url + _FRONT
 
 
 class _Application(Application):
-    """Tornado's, for requests that name one of our hosts."""
+    """Tornado's application, which first refuses requests for other hosts."""
 
     admission: admission.Admission
 
@@ -82,9 +82,9 @@ class _Application(Application):
 
 
 class Server:
-    """sockets: the listening ones, which are its own from now on. Raises tls.Unusable.
+    """sockets: the listening ones; the server closes them. Raises tls.Unusable.
 
-    before, after: routes of others, in the place of our own, and where none of ours matches.
+    before, after: routes of dialects, which precede ours or follow them.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class Server:
             default_handler_class=pages.NotFound,
             default_handler_args=own,
             websocket_max_message_size=shared.limits.message_size,
-            log_function=lambda handler: None,  # an address can hold a secret
+            log_function=lambda handler: None,  # a URL can contain a secret
         )
         self._http_servers: list[tuple[HTTPServer, ports.Sockets]] = []
         for certificate, some in _groups(shared.server, sockets):
             http = HTTPServer(
                 application,
                 ssl_options=certificate,
-                max_body_size=_NO_BODY,
+                max_body_size=_MAX_BODY,
                 idle_connection_timeout=shared.limits.handshake_timeout,  # until a request's headers are complete
                 body_timeout=shared.limits.handshake_timeout,
             )
@@ -116,23 +116,24 @@ class Server:
 
     @property
     def urls(self) -> list[str]:
-        """Where it is served, with the real port where 0 was asked for."""
-        found = []
+        """The URLs that it serves, with the real port if the file has 0."""
+        urls = []
         for http, sockets in self._http_servers:
             host, port = sockets[0].getsockname()[:2]
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
             scheme = "http" if http.ssl_options is None else "https"
-            found.append(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{self._shared.server.base_path}")
-        return found
+            urls.append(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{self._shared.server.base_path}")
+        return urls
 
     def reload_certificate(self) -> bool:
-        """New connections get what the files hold now; whether there is any. Raises tls.Unusable."""
+        """Use the certificate in the files for new connections; False if TLS is not configured. Raises tls.Unusable."""
         secure = [http for http, _ in self._http_servers if http.ssl_options is not None]
         for http in secure:
             http.ssl_options = _tls(self._shared.server)
         return bool(secure)
 
     def start(self) -> None:
+        """Accept connections."""
         for http, sockets in self._http_servers:
             ports.listen(sockets)
             acceptor.accept(http, sockets, self._no_descriptor)
@@ -141,20 +142,21 @@ class Server:
         self._shared.observe(observe.Overloaded(f"{reason}; raise the limit of open files"))
 
     def disconnect(self, subject: str) -> int:
-        """Close every socket of a subject now; how many there were."""
-        ended = [each for each in (*self._shared.sockets, *self._shared.joining) if each.subject == subject]
-        for each in ended:
-            each.end(errors.CloseCode.UNAUTHENTICATED, "ended by the operator")
-        return len(ended)
+        """Close every socket of a subject now; returns how many there were."""
+        closed = [each for each in (*self._shared.sockets, *self._shared.joining) if each.subject == subject]
+        for each in closed:
+            each.end(errors.CloseCode.UNAUTHENTICATED, "closed by the operator")
+        return len(closed)
 
     def stop_accepting(self) -> None:
+        """Accept no more connections, and admit no more requests."""
         self._shared.admission.is_stopping = True
         for http, sockets in self._http_servers:
             ports.pause(sockets)  # closing is not enough where another process keeps them open
             http.stop()
 
-    async def close(self, patience: float) -> None:
-        """Close every socket with 1012, spread over a short time; at most `patience` seconds."""
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109
+        """Close every socket with 1012, spread over a short time, and wait at most `timeout` seconds for them."""
         sockets = list(self._shared.sockets)
         random.shuffle(sockets)
         steps = 10
@@ -162,17 +164,17 @@ class Server:
             for each in sockets[step::steps]:
                 each.end(errors.CloseCode.RESTARTING, "the server is restarting")
             if sockets:
-                await asyncio.sleep(_SPREAD / steps)
+                await asyncio.sleep(_CLOSE_SPREAD / steps)
         if self._shared.sockets:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(timeout):
                     await self._shared.no_sockets.wait()
         for http, _ in self._http_servers:
             await http.close_all_connections()
 
 
 def _groups(server: config.Server, sockets: ports.Sockets) -> list[tuple[ssl.SSLContext | None, ports.Sockets]]:
-    """The sockets of each port, and the certificate there. The first port is the server's own."""
+    """The sockets of each port, with its TLS context. The first port is `server.port`."""
     certificate = _tls(server)
     if server.tls is None or server.tls.port is None:
         return [(certificate, sockets)]

@@ -104,7 +104,7 @@ async def test_the_sockets_of_one_subject_are_ended(server: Server, database: Da
         assert caught.value.response.status_code == 403
         for ended in (first, second, raw):
             assert await ended.closed() == 4401
-            assert ended.socket.close_reason == "ended by the operator"
+            assert ended.socket.close_reason == "closed by the operator"
         with pytest.raises(ConnectionError):
             await running
         await gone(database, '"sleep"()')
@@ -157,7 +157,7 @@ async def test_keys_are_read_again(server: Server, database: Database, tmp_path:
 
     async with connect(server, "ann") as before:
         (tmp_path / "secret").write_text("too short")
-        await told(server, "could not reload the keys, the previous one stays in use: .*auth.secret", reload())
+        await told(server, "could not reload the keys, still using the previous one: .*auth.secret", reload())
         (tmp_path / "secret").unlink()
         await told(server, "could not reload the keys, .*No such file", reload())
         async with connect(server, "bob") as still:
@@ -174,7 +174,7 @@ async def test_keys_are_read_again(server: Server, database: Database, tmp_path:
 async def test_what_is_no_order_is_told_and_no_more(server: Server, database: Database) -> None:
     for payload in ("", "end ann", '{"end": "ann"}', '{"drop": "everything"}'):
         order(database, payload)
-    await told(server, "a notification on the control channel is no command")
+    await told(server, "ignored a notification on the control channel")
     async with connect(server, "ann") as client:
         assert await client.call("who") == "ann"
     assert "everything" not in server.log
@@ -195,7 +195,7 @@ async def test_after_an_outage_it_is_said_that_orders_may_be_missing(server: Ser
         "select pg_terminate_backend(pid) from pg_stat_activity "
         "where datname = current_database() and usename = 'adm_login' and query ~* '^(listen|notify)'"
     )
-    await told(server, "commands that came meanwhile were missed; send them again")
+    await told(server, "commands on the control channel may be lost too; send them again")
     async with connect(server, "ann") as client:
         order(database, {"end": {"sub": "ann"}})
         assert await client.closed() == 4401
@@ -214,7 +214,7 @@ class TestSeveralWorkers:
             yield running
 
     def processes(self, server: Server) -> list[int]:
-        return [int(server.wait_for(rf"worker {worker} serves: process (\d+)").group(1)) for worker in (0, 1)]
+        return [int(server.wait_for(rf"worker {worker} is serving: process (\d+)").group(1)) for worker in (0, 1)]
 
     async def test_an_order_reaches_all_of_them(self, several: Server, database: Database, tmp_path: Path) -> None:
         trusted = ssl.create_default_context(cafile=tmp_path / "localhost.pem")
@@ -236,7 +236,7 @@ class TestSeveralWorkers:
         for pid in self.processes(several):
             os.kill(pid, signal.SIGKILL)
         for worker in (0, 1):
-            await asyncio.to_thread(several.wait_for, f"worker {worker} serves", after=before, patience=30)
+            await asyncio.to_thread(several.wait_for, f"worker {worker} is serving", after=before, patience=30)
         async with connect(several, "bob", NEW, ssl=trusted):
             pass
         with pytest.raises(websockets.InvalidStatus, match="401"):

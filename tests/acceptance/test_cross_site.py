@@ -123,7 +123,7 @@ async def test_a_cookie_speaks_only_for_the_pages_that_are_listed(database: Data
             # The server's own pages are not listed either: anybody who can put one there would have the cookie.
             await page.goto(f"{server.url}health/live")
             assert await page.evaluate(ASK, server.address()) == "closed 1006"
-        await asyncio.to_thread(server.wait_for, r"refused 127.0.0.1: pages of 'http://127.0.0.1:\d+' may not connect")
+        await asyncio.to_thread(server.wait_for, r"refused 127.0.0.1: the origin 'http://127.0.0.1:\d+' is not listed")
 
 
 async def test_a_name_that_was_made_to_lead_here_is_refused(embedded_database: Database, tmp_path: Path) -> None:

@@ -336,10 +336,10 @@ async def test_a_token_says_who_you_are(page: Page, embedded_database: Database,
     try:
         with pgrpc_server.serving(tmp_path, embedded_database.dsn, auth) as server:
             await page.goto(server.url)
-            await expect(page.get_by_role("alert").filter(has_text="a token is needed")).to_be_visible()
+            await expect(page.get_by_role("alert").filter(has_text="a token is required")).to_be_visible()
             await page.get_by_label("Token").fill(jwt.encode({"role": "page_user"}, "not-of-the-page" * 3))
             await page.get_by_role("button", name="Use").click()
-            await expect(page.get_by_role("alert").filter(has_text="signature is wrong")).to_be_visible()
+            await expect(page.get_by_role("alert").filter(has_text="signature is invalid")).to_be_visible()
             await page.get_by_label("Token").fill(f" {jwt.encode({'role': 'page_user'}, secret)} ")
             await page.get_by_role("button", name="Use").click()
             await expect(page.get_by_role("status")).to_have_text("Connected")

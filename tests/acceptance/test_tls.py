@@ -68,7 +68,7 @@ async def test_pages_without_tls_are_another_origin(embedded_database: Database,
         plain = f"http://127.0.0.1:{port(server)}"
         with pytest.raises(websockets.InvalidStatus, match="403"):
             await Client(server.address(), ssl=trust(tmp_path / "localhost.pem"), origin=plain).__aenter__()
-        await asyncio.to_thread(server.wait_for, r"refused 127.0.0.1: pages of 'http://127.0.0.1:\d+' may not connect")
+        await asyncio.to_thread(server.wait_for, r"refused 127.0.0.1: the origin 'http://127.0.0.1:\d+' is not listed")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
@@ -101,7 +101,7 @@ async def test_a_broken_pair_is_told_and_the_old_one_kept(embedded_database: Dat
         trusted = trust(tmp_path / "localhost.pem")
         shutil.copy(certificates.make(tmp_path, "other")[0], tmp_path / "localhost.pem")
         server.process.send_signal(signal.SIGHUP)
-        words = "could not reload the certificate, .*: the key is not the key of the certificate"
+        words = "could not reload the certificate, .*: the key does not match the certificate"
         await asyncio.to_thread(server.wait_for, words)
         async with Client(server.address(), ssl=trusted) as client:
             assert await client.call("add", 1, 2) == 3

@@ -271,10 +271,10 @@ def self_signed(tokens: Tokens) -> str:
     return tokens.sign(RSA_KEY, "RS256", header, **GOOD)
 
 
-ALGORITHM = "algorithm that is not taken"
-SIGNATURE = "signature is wrong"
-ROLE = "a role that it may not have"
-HEADER = "header cannot be read"
+ALGORITHM = "algorithm is not accepted"
+SIGNATURE = "signature is invalid"
+ROLE = "role is not allowed"
+HEADER = "header is malformed"
 FORM = "not a JSON Web Token"
 TIME = "is not a time"
 UNSTORABLE = "cannot store"
@@ -297,14 +297,14 @@ ATTACKS = {
     "header no object": (raw(["HS256"]), HEADER),
     "header too deep": (lambda tokens: tokens.keep(base64url(b"[" * 4000) + ".e30.e30"), HEADER),
     "expired": (hs(exp=time.time() - 3600), r"expired \d{4,5} s ago"),
-    "not valid yet": (hs(nbf=time.time() + 36_000), "not valid yet: it will be in 3"),
-    "issued in the future": (hs(iat=time.time() + 36_000), "not valid yet: it will be in 3"),
+    "not valid yet": (hs(nbf=time.time() + 36_000), "not valid yet, only in 3"),
+    "issued in the future": (hs(iat=time.time() + 36_000), "not valid yet, only in 3"),
     "exp is text": (raw({"alg": "HS256"}, {"exp": "tomorrow"}), TIME),
     "exp is true": (raw({"alg": "HS256"}, {"exp": True}), TIME),
     "exp is endless": (raw({"alg": "HS256"}, b'{"role":"tokens_user","exp":1e999}'), TIME),
     "exp is negative": (raw({"alg": "HS256"}, {"exp": -1}), TIME),
     "another audience": (hs(aud="elsewhere"), "another audience"),
-    "no audience": (raw({"alg": "HS256"}, {"aud": None}), "names no audience"),
+    "no audience": (raw({"alg": "HS256"}, {"aud": None}), "has no audience"),
     "audiences of others": (hs(aud=["elsewhere", "pgrp", {}]), "another audience"),
     "another issuer": (hs(iss="https://evil.example/"), "another issuer"),
     "an issuer that only begins so": (hs(iss="https://issuer/x"), "another issuer"),
@@ -319,7 +319,7 @@ ATTACKS = {
     "NUL in a claim": (hs(sub="a\0b"), UNSTORABLE),
     "NUL in a key": (hs(**{"a\0b": {"c\0": 1}}), UNSTORABLE),
     "half a character": (raw({"alg": "HS256"}, {"sub": "\ud800"}), UNSTORABLE),
-    "oversized": (hs(sub="x" * 8192), "at most 8192 are taken"),
+    "oversized": (hs(sub="x" * 8192), "the limit is 8192"),
     "claims no object": (raw({"alg": "HS256"}, b"[]"), "not a JSON object"),
     "claims no JSON": (raw({"alg": "HS256"}, b'{"role": NaN}'), "not a JSON object"),
     "claims no UTF-8": (raw({"alg": "HS256"}, b'{"role": "\xff"}'), "not a JSON object"),
@@ -364,7 +364,7 @@ async def test_a_storm_of_bad_tokens_is_a_line_or_two(by_secret: Guarded) -> Non
     for _ in range(4):
         assert set(await asyncio.gather(*(attempt(number) for number in range(50)))) == {401}
     assert (await whoami(server.address()))["role"] == "tokens_anon"
-    assert server.log.count("signature is wrong", begin) < 20
+    assert server.log.count("signature is invalid", begin) < 20
 
 
 # Public keys, and no anonymous role
@@ -374,7 +374,7 @@ async def test_a_storm_of_bad_tokens_is_a_line_or_two(by_secret: Guarded) -> Non
 def by_key(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("key")
     (folder / "issuer.pem").write_text(token_issuer.pem(RSA_KEY))
-    auth = '  public_key: token_issuer.pem\n  role_claim: app."https://example.com/role"\n'
+    auth = '  public_key: issuer.pem\n  role_claim: app."https://example.com/role"\n'
     with guarded(folder, database, auth, "limits: {handshake_timeout: 3s}\n") as made:
         yield made
 
@@ -403,9 +403,9 @@ async def test_a_token_for_somebody_else_is_refused_by_who_has_no_name(by_key: G
 
 async def test_a_token_that_names_no_role_is_refused_where_nobody_is_anonymous(by_key: Guarded) -> None:
     server, tokens = by_key
-    assert "names no role" in (await refused(server.address(), tokens.sign(RSA_KEY, "RS256")))[1]
+    assert "has no role" in (await refused(server.address(), tokens.sign(RSA_KEY, "RS256")))[1]
     token = tokens.sign(RSA_KEY, "RS256", app=["https://example.com/role"])
-    assert "names no role" in (await refused(server.address(), token))[1]
+    assert "has no role" in (await refused(server.address(), token))[1]
 
 
 async def test_who_brings_no_token_must_log_in_soon(by_key: Guarded) -> None:
@@ -415,7 +415,7 @@ async def test_who_brings_no_token_must_log_in_soon(by_key: Guarded) -> None:
             assert (await client.request(method, params))["error"]["code"] == -32004
         assert await client.closed() == 4401
     status, reason, headers = await refused(server.address("listen/news"))
-    assert (status, reason, headers["WWW-Authenticate"]) == (401, "a token is needed\n", 'Bearer realm="pgrpc"')
+    assert (status, reason, headers["WWW-Authenticate"]) == (401, "a token is required\n", 'Bearer realm="pgrpc"')
 
 
 async def test_the_surface_is_shown_to_whom_it_serves(by_key: Guarded, by_secret: Guarded) -> None:
@@ -447,10 +447,10 @@ async def test_a_key_set_is_fetched_and_renewed_for_a_new_key(database: Database
         source.publish(second=EC_KEY)
         new = tokens.sign(EC_KEY, "ES256", {"kid": "second"})
         assert (await whoami(server.address(), new))["role"] == "tokens_user"
-        assert "key that is not known" in (await refused(server.address(), old))[1], "it was taken back"
+        assert "signed with an unknown key" in (await refused(server.address(), old))[1], "it was taken back"
 
         source.status = 500
-        assert "key that is not known" in (await refused(server.address(), old))[1]
+        assert "signed with an unknown key" in (await refused(server.address(), old))[1]
         assert (await whoami(server.address(), new))["role"] == "tokens_user", "the last good keys stay"
 
 
@@ -464,7 +464,7 @@ async def test_made_up_key_ids_do_not_hammer_the_issuer(database: Database, tmp_
 
         for number in range(5):
             kids = [f"../{number}/{index}" for index in range(20)]
-            assert all("key that is not known" in said for said in await asyncio.gather(*map(attempt, kids)))
+            assert all("signed with an unknown key" in said for said in await asyncio.gather(*map(attempt, kids)))
         assert source.asked <= 2 + (time.monotonic() - begin) / 10
         confused = tokens.raw({"alg": "HS256", "kid": "first"}, {}, source.body.decode())
         assert ALGORITHM in (await refused(server.address(), confused))[1]
@@ -478,7 +478,7 @@ async def test_an_issuer_that_answers_badly_at_first(database: Database, tmp_pat
             token = tokens.sign(RSA_KEY, "RS256", {"kid": "first"})
             status, reason, headers = await refused(server.address(), token)
             assert (status, headers["Retry-After"]) == (503, "1")
-            assert "the keys that tokens are verified with" in reason
+            assert "the keys that verify tokens" in reason
             server.wait_for(
                 "the key set is unavailable, no token is accepted until it is available; retrying: is not JSON"
             )
@@ -541,8 +541,8 @@ def test_what_no_token_can_be_made_from(tmp_path: Path) -> None:
     for auth, words in [
         ("", "config.yaml:1:1: auth: is missing: there are no tokens without it\n"),
         (
-            "auth: {public_key: token_issuer.pem}\n",
-            "config.yaml:3:1: auth: needs auth.secret: with public keys only their issuer can sign\n",
+            "auth: {public_key: issuer.pem}\n",
+            "config.yaml:3:1: auth: requires auth.secret: with a public key only its issuer can sign tokens\n",
         ),
     ]:
         made = run(tmp_path, auth, "token", "--role", "a")
@@ -557,9 +557,9 @@ def test_keys_that_are_none_are_told_with_their_place(tmp_path: Path) -> None:
     for auth, words in [
         (
             "public_key: private.pem",
-            "public_key: is a private key, which the server has no use for: give the public one",
+            "public_key: is a private key: use the public key",
         ),
-        ("jwks: set.json", "jwks: has no key for RS256, ES256"),
+        ("jwks: set.json", "jwks: has no usable key for RS256, ES256"),
         ("jwks: nowhere.json", "jwks: cannot be read: No such file or directory"),
         ("jwks: 'http://127.0.0.1:1/'", "jwks: cannot be reached: Connection refused"),
     ]:

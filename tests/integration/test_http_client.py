@@ -30,7 +30,7 @@ async def test_a_document(source: token_issuer.Issuer) -> None:
 
 async def test_one_byte_more_is_too_much(source: token_issuer.Issuer) -> None:
     source.body = b"x" * 262_145
-    assert (await why_not(source.url)).startswith("no answer within 4 s and 262144 bytes")
+    assert (await why_not(source.url)).startswith("no complete answer within 4 s and 262144 bytes")
 
 
 async def test_what_is_packed_is_not_unpacked(source: token_issuer.Issuer) -> None:
@@ -42,14 +42,14 @@ async def test_what_is_packed_is_not_unpacked(source: token_issuer.Issuer) -> No
 async def test_another_answer(source: token_issuer.Issuer, status: int) -> None:
     source.status, source.headers = status, {"Location": source.url}
     more = "; redirects are not followed" if status == 302 else ""
-    assert await why_not(source.url) == f"the answer was {status}{more}"
+    assert await why_not(source.url) == f"the answer has status {status}{more}"
     assert source.asked == 1
 
 
 async def test_one_that_does_not_answer(source: token_issuer.Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "_SECONDS", 0.1)
+    monkeypatch.setattr(http_client, "_TIMEOUT", 0.1)
     source.go.clear()
-    assert (await why_not(source.url)).startswith("no answer within 0.1 s")
+    assert (await why_not(source.url)).startswith("no complete answer within 0.1 s")
 
 
 async def test_nobody_there() -> None:

@@ -443,7 +443,7 @@ class TestTime:
     ) -> None:
         """What took one connection has often taken all of them: not each call has to find that out by waiting."""
         monkeypatch.setattr(database, "_GRACE", 0.2)
-        monkeypatch.setattr(pool_filler, "PATIENCE", 0.2)
+        monkeypatch.setattr(pool_filler, "TIMEOUT", 0.2)
         monkeypatch.setattr(health, "_INTERVAL", 3600)
         async with serving(embedded_database, pool_size=3, timeout=0.3) as calls:
             await until(lambda: full(calls, 3))

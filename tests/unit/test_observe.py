@@ -41,8 +41,8 @@ def test_of_many_clients_one_line_then_a_count(caplog: pytest.LogCaptureFixture,
         log(observe.QueueFull(7))
     now[0] += 11
     log(observe.QueueFull(7))
-    line = "refused a call: 7 calls wait for the database already (limits.queue)"
-    more = f"{line} (and 2 times more since the last such line)"
+    line = "refused a call: 7 calls are waiting for the database already (limits.queue)"
+    more = f"{line} (and 2 more times since the last such line)"
     assert [record.getMessage() for record in caplog.records] == [line, more]
 
 

@@ -71,7 +71,7 @@ class Channel(relay.ListenSocket):
         self._rows = None
         self._make_room()
 
-    def tell(self, effect: effects.Effect) -> None:
+    def inform(self, effect: effects.Effect) -> None:
         match effect:
             case sql_session.SendRows(rows):
                 self._rows = rows
@@ -79,7 +79,7 @@ class Channel(relay.ListenSocket):
             case sql_session.HasRoom():
                 self._make_room()
             case _:
-                super().tell(effect)
+                super().inform(effect)
 
     def _make_room(self) -> None:
         if self._room is not None and not self._room.done():

@@ -1,1 +1,1 @@
-"""The channels that can be subscribed: their names and rules, and the way from a notification to subscribers."""
+"""Channels: which ones clients may subscribe to, and how a notification reaches its subscribers."""

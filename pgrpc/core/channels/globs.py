@@ -1,23 +1,23 @@
-"""Patterns of channel names: what they match.
+"""Globs for channel names -> regular expressions.
 
-Owns their two special characters: `*` stands for any characters but a dot, `**` for any. Every text is a pattern; one
-without a star matches itself. Must not know what is named.
+Owns the two wildcards: `*` matches any characters except a dot, `**` matches any characters. A text without a star
+matches only itself. Must not know what the names are for.
 """
 
 import re
 
 
 def is_pattern(text: str) -> bool:
-    """Whether the text may match other names than itself."""
+    """Whether the text can match names other than itself."""
     return "*" in text
 
 
 def compile(glob: str) -> re.Pattern[str]:
-    """For `fullmatch`."""
+    """The expression to use with `fullmatch`."""
     return re.compile(expression(glob), re.DOTALL)
 
 
 def expression(glob: str) -> str:
-    """As part of a regular expression, with re.DOTALL."""
-    parts = re.split(r"(\*+)", glob)  # text and stars in turn
+    """The glob as part of a regular expression, to compile with re.DOTALL."""
+    parts = re.split(r"(\*+)", glob)  # alternately text and stars
     return "".join(re.escape(p) if i % 2 == 0 else "[^.]*" if p == "*" else ".*" for i, p in enumerate(parts))

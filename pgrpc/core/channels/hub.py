@@ -1,11 +1,10 @@
-"""Channel -> subscribers: what is wanted of the listener, and each batch of notifications encoded once for all.
+"""Publish and subscribe: which subscriber receives which channel, each notification encoded once for all of a kind.
 
-Owns who receives what, and the order "answer first, then events". Must not know sockets, nor how LISTEN is done:
-it is told what took effect, and says what is wanted through two plain callables.
+Owns the subscribers of each channel, and the order "answer first, then events". Must not know sockets, nor how LISTEN
+is sent: it requests LISTEN and UNLISTEN by two plain callables, and the listener reports what took effect.
 
-The life of a subscription: `subscribe` (waits for LISTEN) -> `answer` is called -> `activate` once the answer has
-been handed to the socket -> events -> `unsubscribe`. Everything here runs to its end without awaiting, so nothing
-can come between an answer and its first event.
+The life of a subscription: `subscribe` (waits for LISTEN) -> `answer` is called -> `activate` once the answer was given
+to the socket -> events -> `unsubscribe`. Nothing here awaits, so nothing comes between an answer and its first event.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,9 +19,9 @@ from pgrpc.core.channels.notification import Notification
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Notifications that follow each other on one channel, as one kind of subscriber gets them, joined into `data`.
+    """Consecutive notifications of one channel, encoded for one kind of subscriber and joined into `data`.
 
-    last: the newest of them alone. slow_consumer: what to do with a client that is too slow for it.
+    last: the newest of them alone. slow_consumer: what to do if a client reads too slowly.
     """
 
     channel: str
@@ -32,32 +31,32 @@ class Run:
 
 
 Encode = Callable[[Notification], bytes | None]
-"""A notification -> its bytes; None where these subscribers do not receive it."""
+"""A notification -> its bytes; None if these subscribers do not receive it."""
 
 Kind = Callable[[str, rules.Rule], Encode]
-"""A kind of subscriber, such as JSON-RPC by WebSocket: channel and rule -> what makes bytes of the channel's events."""
+"""A kind of subscriber, such as JSON-RPC by WebSocket: channel and rule -> the function that encodes its events."""
 
 
 class Subscriber(Protocol):
-    """A socket. Nothing of it may raise or wait. Subscribers are told apart by identity."""
+    """A client that receives events. Its methods must not raise or wait. Subscribers are compared by identity."""
 
     @property
     def kind(self) -> Kind:
-        """Always the same: subscribers of one kind share the bytes that are made for it."""
+        """Constant: subscribers of one kind share the encoded bytes."""
 
     @property
     def deliver(self) -> "Deliver":
-        """Always the same."""
+        """Constant."""
 
     def gap(self, channels: Sequence[str], reason: str) -> None:
         """Events on these channels may have been lost."""
 
 
 Deliver = Callable[[Run], None]
-"""Takes a run of events for one subscriber."""
+"""Sends a run of events to one subscriber."""
 
 Answer = Callable[[dict[str, str]], None]
-"""Called once with channel -> "ok" or the reason why not."""
+"""Called once with the results: channel -> "ok", or the reason why not."""
 
 
 @dataclass(eq=False, slots=True)
@@ -76,7 +75,7 @@ class _Request:
 
 @dataclass(slots=True)
 class _Audience:
-    """The subscribers of one kind, by one rule."""
+    """The subscribers of one channel that are of one kind and under one rule."""
 
     encode: Encode
     slow_consumer: rules.SlowConsumer
@@ -119,7 +118,7 @@ class _Channel:
 
 
 class Hub:
-    """listen, unlisten: what the listener must do for a channel. `listen` may answer at once."""
+    """listen, unlisten: called with a channel to LISTEN or UNLISTEN on; `listen` may report its result at once."""
 
     def __init__(self, listen: Callable[[str], None], unlisten: Callable[[str], None]) -> None:
         self._listen = listen
@@ -127,7 +126,7 @@ class Hub:
         self._channels: dict[str, _Channel] = {}
 
     def subscribe(self, subscriber: Subscriber, wanted: dict[str, rules.Rule], answer: Answer) -> None:
-        """Reserve the channels for the subscriber, and answer when LISTEN has taken effect, or cannot, for each."""
+        """Reserve the channels for the subscriber; answer when LISTEN has taken effect or was refused on each."""
         request = _Request(subscriber, set(wanted), dict.fromkeys(wanted, ""), answer)
         new = []
         for name, rule in wanted.items():
@@ -147,14 +146,14 @@ class Hub:
                 self._settle(name, channel, "ok")
 
     def activate(self, subscriber: Subscriber, names: Iterable[str]) -> None:
-        """From now on the subscriber receives the events of these channels: it has its "ok"."""
+        """Start sending the events of these channels to the subscriber: its "ok" has been sent."""
         for name in names:
             channel = self._channels.get(name)
             if channel is not None and subscriber in channel.reserved:
                 channel.add(subscriber)
 
     def unsubscribe(self, subscriber: Subscriber, names: Iterable[str]) -> None:
-        """Forget the subscriber on these channels, whether it receives them already or still waits."""
+        """Remove the subscriber from these channels, whether it is active or still waits."""
         for name in names:
             channel = self._channels.get(name)
             if channel is None:
@@ -165,7 +164,7 @@ class Hub:
             self._remove(name, channel, subscriber)
 
     def listen_active(self, names: Sequence[str], gap: str | None = None) -> None:
-        """LISTEN has taken effect on these channels; `gap` says why events may have been lost before."""
+        """LISTEN has taken effect on these channels. gap: why events may have been lost before that, or None."""
         gaps: dict[Subscriber, list[str]] = {}
         for name in names:
             channel = self._channels.get(name)
@@ -183,7 +182,7 @@ class Hub:
                 self._settle(name, channel, "ok")
 
     def listen_refused(self, name: str, reason: str) -> None:
-        """LISTEN on this channel is refused now."""
+        """LISTEN on this channel was refused: its waiting subscribers get this reason."""
         channel = self._channels.get(name)
         if channel is not None:
             waiting = [request.subscriber for request in channel.requests]
@@ -192,26 +191,26 @@ class Hub:
                 self._remove(name, channel, subscriber)
 
     def listen_lost(self, reason: str) -> None:
-        """The listener's connection is gone: requests are answered; subscribers stay, and get a gap later."""
+        """The LISTEN connection was lost: waiting requests get this reason; subscribers stay, and get a gap later."""
         for name, channel in list(self._channels.items()):
             channel.listening = False
             if channel.requests:
                 self.listen_refused(name, reason)
 
     def publish(self, batch: Iterable[Notification]) -> None:
-        """Hand each run of notifications to the channel's subscribers, encoded once for each kind and rule."""
+        """Deliver each run of notifications to the channel's subscribers, encoded once for each kind and rule."""
         for name, run in groupby(batch, attrgetter("channel")):
             channel = self._channels.get(name)
             if channel is None:
                 continue
             notifications = list(run)
-            for audience in list(channel.audiences.values()):  # copies: a delivery may end a subscription
+            for audience in list(channel.audiences.values()):  # copied, because a delivery may end a subscription
                 encoded = [data for data in map(audience.encode, notifications) if data is not None]
                 if not encoded:
                     continue
-                made = Run(name, b"".join(encoded), encoded[-1], audience.slow_consumer)
+                encoded_run = Run(name, b"".join(encoded), encoded[-1], audience.slow_consumer)
                 for deliver in list(audience.members.values()):
-                    deliver(made)
+                    deliver(encoded_run)
 
     def _settle(self, name: str, channel: _Channel, result: str) -> None:
         requests, channel.requests = channel.requests, []

@@ -1,7 +1,7 @@
-"""Which channels clients can subscribe to, with which roles and claims, and how their payloads travel.
+"""Which channels a client may subscribe to, by name, role and claims, and how their payloads are encoded.
 
-Owns the rules for channel names: exact names, globs and claims in names, PostgreSQL's limit, the names that are never
-given out. Must not know who subscribes, nor how.
+Owns the rules for channel names: exact names, globs and claims in names, PostgreSQL's limit, reserved names. Must not
+know who subscribes, nor how.
 """
 
 import itertools
@@ -17,12 +17,12 @@ from pgrpc.core.wire import jsontext
 MAX_BYTES = 63
 """NAMEDATALEN - 1 (https://www.postgresql.org/docs/current/sql-notify.html): PostgreSQL refuses longer names."""
 
-# rpc-websockets and its like raise these as events of their own, under the channel's name.
+# Clients such as rpc-websockets emit events of their own under these names, as they do for channels.
 CLIENTS_OWN = frozenset(("open", "close", "error", "max_reconnects_reached"))
 
 NOT_ALLOWED = "not allowed"
 NOT_LISTED = "not listed"
-"""No entry of the file is for this name, whoever asks. /surface.json lists the entries anyway."""
+"""No entry of the file matches this name, for any client. /surface.json lists the entries anyway."""
 
 Payload = Literal["auto", "text", "json"]
 SlowConsumer = Literal["close", "drop_oldest", "latest"]
@@ -30,9 +30,9 @@ SlowConsumer = Literal["close", "drop_oldest", "latest"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A channel, or a glob of channels, that clients may hear.
+    """An entry of the file: a channel, or a glob of channels, that clients may subscribe to.
 
-    roles: who may hear it, None is everybody. authorize: a SQL function that is asked besides, as the file has it.
+    roles: who may subscribe; None: everybody. authorize: a SQL function that must also allow it, as named in the file.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Entry:
 
 
 def postgresql_fault(name: str) -> str | None:
-    """Why PostgreSQL has no channel of this exact name, in words; None where it can have one."""
+    """Why PostgreSQL cannot have a channel of this exact name; None if it can."""
     if not name:
         return "a channel name cannot be empty"
     try:
@@ -58,7 +58,7 @@ def postgresql_fault(name: str) -> str | None:
 
 
 def fault(name: str) -> str | None:
-    """Why nobody can subscribe to a channel of this exact name, in words; None where one can."""
+    """Why no client can subscribe to a channel of this exact name; None if one can."""
     if globs.is_pattern(name):
         return "this is a pattern; subscribe to exact names"
     if name.startswith(("rpc.", "$/")) or name in CLIENTS_OWN:
@@ -68,9 +68,9 @@ def fault(name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one entry's channels are handled. roles: who may hear them, None is everybody.
+    """How the channels of one entry are handled. roles: who may subscribe; None: everybody.
 
-    authorize: the SQL function that is asked besides.
+    authorize: the SQL function that must also allow it.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Rule:
     authorize: str | None = None
 
     def encode(self, payload: str) -> str:
-        """A payload as JSON text: itself where it is strictly valid JSON of the kind expected, else a string."""
+        """A payload as JSON: unchanged if it is valid JSON of the kind that `payload` expects, else as a string."""
         start = payload.lstrip(" \t\n\r")[:1]
         as_is = self.payload == "json" or (self.payload == "auto" and start in ("{", "["))
         return payload if as_is and start and jsontext.is_valid(payload) else jsontext.dump(payload)
@@ -88,25 +88,24 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a client cannot have a channel. words: for the client. reason: what only the log may tell."""
+    """Why a client cannot have a channel. words: for the client. reason: for the log only."""
 
     words: str
     reason: str | None = None
 
 
 class Allowed(Protocol):
-    """Which channels a client may have: what a session asks."""
+    """The channels that a session's client may subscribe to."""
 
     def rule(self, name: str, client: identity.Identity) -> Rule | Refusal:
-        """The rule of a channel that a client asks for, or why it cannot have it."""
+        """The rule for a requested channel, or why the client cannot have it."""
 
 
 class RawChannels:
-    """The listed channels, for clients to whom a name is a name and nothing else. reserved: names that no client gets.
+    """The listed channels, for protocols that reserve no names. reserved: names that no client can have.
 
-    An exact name goes before globs and names with claims in them; of these the first in the file that matches counts.
-    Whether its roles let the client in is decided then: no later entry is looked at. Raises globs.Malformed,
-    claims.Malformed.
+    An exact name precedes globs and names with claims; of these the first match in the file applies. Only then are its
+    roles checked: no later entry is tried. Raises claims.Malformed.
     """
 
     def __init__(self, listed: Iterable[Entry], reserved: Iterable[str] = ()) -> None:
@@ -122,26 +121,26 @@ class RawChannels:
             else:
                 self._exact[pattern.exact] = rule
         self.globs = frozenset(pattern.rule.name for pattern in self._patterns)
-        """The entries that may stand for several channels."""
+        """The entries that can match several channels."""
 
     def rule(self, name: str, client: identity.Identity) -> Rule | Refusal:
-        """The rule of a channel that a client asks for, or why it cannot have it."""
+        """The rule for a requested channel, or why the client cannot have it."""
         if (words := postgresql_fault(name)) is not None:
             return Refusal(words)
         if name in self.reserved:
             return Refusal("this name is reserved")
-        rule = self._exact.get(name) or next((p.rule for p in self._patterns if p.fits(name, client)), None)
+        rule = self._exact.get(name) or next((p.rule for p in self._patterns if p.matches(name, client)), None)
         if rule is None:
             reasons = (reason for p in self._patterns if (reason := p.claims_fault(name, client)) is not None)
             reason = next(reasons, None)
             return Refusal(NOT_LISTED, "not listed in the file") if reason is None else Refusal(NOT_ALLOWED, reason)
         if rule.roles is not None and client.role not in rule.roles:
-            return Refusal(NOT_ALLOWED, f"{rule.name!r} is not for the role {client.role}")
+            return Refusal(NOT_ALLOWED, f"the roles of {rule.name!r} do not include {client.role}")
         return rule
 
 
 class Channels:
-    """The same for JSON-RPC clients: patterns, and names that the protocol or client libraries have, are refused."""
+    """The same for JSON-RPC clients: patterns, and names that the protocol or client libraries use, are refused."""
 
     def __init__(self, listed: Iterable[Entry], reserved: Iterable[str] = ()) -> None:
         entries = tuple(listed)
@@ -150,16 +149,16 @@ class Channels:
         self.globs = self.raw.globs
 
     def rule(self, name: str, client: identity.Identity) -> Rule | Refusal:
-        """The rule of a channel that a client asks for, or why it cannot have it."""
+        """The rule for a requested channel, or why the client cannot have it."""
         words = fault(name)
         return self.raw.rule(name, client) if words is None else Refusal(words)
 
 
 class _Pattern:
-    """One entry as a regular expression for the text `claim NUL claim NUL ... name`, made once for everybody.
+    """One entry as a regular expression for the text `claim NUL claim NUL ... name`, compiled once for all clients.
 
-    Each claim is a group of it, and `{claim}` a reference to that group: what a token says is compared, and never
-    becomes part of an expression. exact: the one name that it stands for, or None.
+    Each claim is a group, and `{claim}` a reference to it: the value of a claim is compared, and never becomes part of
+    an expression. exact: the only name that it matches, or None.
     """
 
     __slots__ = ("_claims", "_expression", "_with_any_claims", "exact", "rule")
@@ -175,19 +174,19 @@ class _Pattern:
         self._expression = re.compile("".join(groups) + body, re.DOTALL)
         self._with_any_claims = "[^.*]+".join(written)
 
-    def fits(self, name: str, client: identity.Identity) -> bool:
+    def matches(self, name: str, client: identity.Identity) -> bool:
         subject = self._subject(name, client)
         return subject is not None and self._expression.fullmatch(subject) is not None
 
     def claims_fault(self, name: str, client: identity.Identity) -> str | None:
-        """In words for the log, how other claims would have let the client in; None where none would."""
+        """For the log: which claim keeps the client out; None if no claims would let it in."""
         if not re.fullmatch(self._with_any_claims, name, re.DOTALL):
             return None
         if self._subject(name, client) is None:
-            return f"{self.rule.name!r} has a claim that the token lacks, or whose value cannot be part of a name"
-        return f"{self.rule.name!r} has a claim that is another in the token"
+            return f"the token lacks a claim in {self.rule.name!r}, or its value cannot be part of a channel name"
+        return f"the token has another value for a claim in {self.rule.name!r}"
 
     def _subject(self, name: str, client: identity.Identity) -> str | None:
-        """What is to be matched; None where the client lacks a claim."""
+        """The text to match; None if the client lacks a claim."""
         values = [claims.text(client.claims, path) for path in self._claims]
         return None if None in values else "\0".join([*(value for value in values if value is not None), name])

@@ -1,1 +1,1 @@
-"""Who a client is, and what the claims of its token can be used for."""
+"""Who a client is: its role, and the claims of its token."""

@@ -1,6 +1,6 @@
-"""Who a client is: the role that its calls run as, its claims, and until when.
+"""Who a client is: the role of its calls, its claims, and when that expires.
 
-Owns the identity as a value. Must not know how a token is read or checked, nor SQL.
+Owns the identity as a value. Must not know how a token is verified, nor SQL.
 """
 
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ def _nothing() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Identity:
-    """role: of PostgreSQL; None is the role that the server connects as.
+    """role: of PostgreSQL; None: the role that the server connects as.
 
-    claims: of the token, as JSON has them. settings: what is set for the transaction of each call, such as
-    request.jwt.claims; the names are ours, the values any text without NUL. expires: seconds since the epoch.
+    claims: of the token, as JSON values. settings: set in the transaction of each call, such as request.jwt.claims; the
+    names are ours, the values any text without NUL. expires: seconds since the epoch; None: never.
     """
 
     role: str | None = None
@@ -29,24 +29,24 @@ class Identity:
     @property
     def subject(self) -> str | None:
         """The claim `sub` (RFC 7519 section 4.1.2)."""
-        found = self.claims.get("sub")
-        return found if isinstance(found, str) else None
+        subject = self.claims.get("sub")
+        return subject if isinstance(subject, str) else None
 
-    def having(self, settings: Mapping[str, str]) -> "Identity":
-        """The same with more settings."""
+    def with_settings(self, settings: Mapping[str, str]) -> "Identity":
+        """The same identity with these settings added."""
         return replace(self, settings=MappingProxyType({**self.settings, **settings}))
 
 
 NOBODY = Identity()
-"""Where the file asks for no identity: calls run as the role that the server connects as."""
+"""Every client, if the file has no `auth` section: calls run as the role that the server connects as."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginPolicy:
-    """What holds where clients log in. Seconds.
+    """When clients are warned and closed. Both in seconds.
 
-    warn_before: how long before its identity ends a client is warned. timeout: how long a client that must log in may
-    take.
+    warn_before: how long before its identity expires a client is warned. timeout: how long a client that must log in
+    may take.
     """
 
     warn_before: float

@@ -1,1 +1,1 @@
-"""How often and how many: rate limits, counts, quotas of connections."""
+"""Limits of clients: rate limits, counts, quotas of connections."""

@@ -1,18 +1,20 @@
-"""How many of each thing there are, such as open sockets of an address, against a limit.
+"""Counts things by key against a limit, such as the open connections of an address.
 
-Owns the interface, and the counts of a server that is one process. Must not know what is counted, nor how several
-processes share their counts (pgrpc/shared).
+Owns the interface, and the counts of a server with one process. Must not know what is counted, nor how several
+processes share their counts (server/shared_memory).
 """
 
 from typing import Protocol
 
 
 class Counts(Protocol):
-    def acquire(self, key: str, most: int) -> bool:
-        """Count one more of `key`, unless there are `most` already; whether it was counted."""
+    """How many of each key are in use."""
+
+    def acquire(self, key: str, limit: int) -> bool:
+        """Count one more of `key`; False, and nothing is counted, if there are `limit` already."""
 
     def release(self, key: str) -> None:
-        """One that was taken is no more."""
+        """Count one less; the key must have been acquired."""
 
 
 class Local:
@@ -21,9 +23,9 @@ class Local:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
-    def acquire(self, key: str, most: int) -> bool:
+    def acquire(self, key: str, limit: int) -> bool:
         count = self._counts.get(key, 0)
-        if count >= most:
+        if count >= limit:
             return False
         self._counts[key] = count + 1
         return True

@@ -1,6 +1,6 @@
-"""What one connection, and all of them, may ask for.
+"""The section `limits`: its values and defaults, for one connection and for the server.
 
-Owns these limits as values, and their defaults. Must not know who enforces them.
+Owns these values. Must not know who enforces them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def _nothing() -> Mapping[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes, times in seconds; None is no limit."""
+    """Sizes in bytes, times in seconds; None: no limit."""
 
     message_size: int = 64 * 1024
     calls_in_flight: int = 32
@@ -31,4 +31,4 @@ class Limits:
     connections_per_address: int | None = None
     handshake_timeout: float = 10.0
     rates: Mapping[tuple[str, str], ratelimit.Rate] = field(default_factory=_nothing)
-    """("address" or "identity", "calls", "subscriptions" or "logins") -> how often."""
+    """("address" or "identity", "calls", "subscriptions" or "logins") -> the rate of each address or identity."""

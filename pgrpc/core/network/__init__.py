@@ -1,1 +1,1 @@
-"""Where a request comes from: proxies in between, origins, host names."""
+"""Where a request comes from: proxies, origins, host names."""

@@ -1,7 +1,7 @@
-"""Whose request it is, where proxies stand in between: X-Forwarded-For and -Proto, and Forwarded (RFC 7239).
+"""The client's address and scheme behind proxies: X-Forwarded-For, X-Forwarded-Proto and Forwarded (RFC 7239).
 
-Owns what is believed of these headers: what a trusted proxy adds at the right end, and nothing to the left of the
-first address that is not one; and what an address counts as. Must not know HTTP messages, nor what is counted.
+Owns which part of these headers is trusted: what trusted proxies add at the right end, up to the first address that is
+not a trusted proxy; and the rate limit key of an address. Must not know HTTP messages, nor what is limited.
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ _PAIR = re.compile(rf'[ \t]*({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")[ \t]*(
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """scheme: how it speaks to the outermost trusted proxy; None where no trusted proxy says so."""
+    """scheme: of its request to the outermost trusted proxy; None if no trusted proxy reports it."""
 
     address: str
     scheme: Scheme | None = None
@@ -31,33 +31,33 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class _Hop:
-    """What one proxy says of whom it got the request from."""
+    """What one proxy reports about the sender of the request."""
 
     address: str
     scheme: Scheme | None
 
 
 class Proxies:
-    """trusted: the proxies that are believed. None: nobody is."""
+    """trusted: the networks of the trusted proxies; empty: the headers are ignored."""
 
     def __init__(self, trusted: Sequence[Network]) -> None:
         self._trusted = tuple(trusted)
 
     def client(self, peer: str, headers: Mapping[str, str]) -> Client:
-        """peer: who the connection comes from. headers: a value of several lines is joined by ",".
+        """The client of a request. peer: the address of the connection. headers: repeated ones joined by ",".
 
-        A proxy writes one kind of header and hands on the other as it came, from anybody. So where there are both they
-        must lead to the same client; otherwise neither is believed.
+        A proxy adds to one kind of header and passes the other on unchanged, whoever sent it. So if both are present
+        they must lead to the same client; otherwise both are ignored.
         """
         if not self._is_trusted(_address(peer)):
             return Client(peer)
-        found = [self._follow(peer, hops) for hops in _told(headers)]
+        found = [self._follow(peer, hops) for hops in _hops(headers)]
         if not found or any(client.address != found[0].address for client in found):
             return Client(peer)
         return found[0]
 
     def _follow(self, peer: str, hops: Sequence[_Hop]) -> Client:
-        """From the right, as long as those who speak are trusted."""
+        """From the right, as long as the senders are trusted proxies."""
         client = Client(peer)
         for hop in reversed(hops):
             address = _address(hop.address)
@@ -73,9 +73,9 @@ class Proxies:
 
 
 def rate_limit_key(address: str) -> str:
-    """What an address counts as where clients are counted: one of IPv6 as its network of 64 bits.
+    """The key for limits per address: an IPv4 address itself, an IPv6 address's /64 network.
 
-    Nobody gets less than that (https://www.rfc-editor.org/rfc/rfc6177), so each has 2^64 addresses to come from.
+    A site has at least a /64 (https://www.rfc-editor.org/rfc/rfc6177), so one client can use 2^64 addresses.
     """
     found = _address(address.partition("%")[0]) if ":" in address else None
     if found is None or found.version == 4:
@@ -83,26 +83,27 @@ def rate_limit_key(address: str) -> str:
     return str(ipaddress.ip_network((found, 64), strict=False))
 
 
-def _told(headers: Mapping[str, str]) -> list[list[_Hop]]:
-    told = []
+def _hops(headers: Mapping[str, str]) -> list[list[_Hop]]:
+    """The hops by each kind of header that is present."""
+    by_header = []
     if "Forwarded" in headers:
-        told.append(_forwarded(headers["Forwarded"]))
-    if "X-Forwarded-For" in headers or ("X-Forwarded-Proto" in headers and not told):
-        told.append(_x_forwarded(headers.get("X-Forwarded-For", ""), headers.get("X-Forwarded-Proto", "")))
-    return told
+        by_header.append(_forwarded(headers["Forwarded"]))
+    if "X-Forwarded-For" in headers or ("X-Forwarded-Proto" in headers and not by_header):
+        by_header.append(_x_forwarded(headers.get("X-Forwarded-For", ""), headers.get("X-Forwarded-Proto", "")))
+    return by_header
 
 
 def _x_forwarded(addresses: str, schemes: str) -> list[_Hop]:
-    """One scheme is everybody's; several belong to one address each, or to nobody."""
+    """One scheme applies to all addresses; several apply to one address each, if their number is the same."""
     parts = addresses.split(",")
-    said = [_SCHEMES.get(scheme.strip().lower()) for scheme in schemes.split(",")]
-    if len(said) != len(parts):
-        said = said * len(parts) if len(said) == 1 else [None] * len(parts)
-    return [_Hop(part.strip(), scheme) for part, scheme in zip(parts, said, strict=True)]
+    listed = [_SCHEMES.get(scheme.strip().lower()) for scheme in schemes.split(",")]
+    if len(listed) != len(parts):
+        listed = listed * len(parts) if len(listed) == 1 else [None] * len(parts)
+    return [_Hop(part.strip(), scheme) for part, scheme in zip(parts, listed, strict=True)]
 
 
 def _forwarded(text: str) -> list[_Hop]:
-    """Nothing where any of it is malformed: a quote that somebody left open takes in what the next proxy adds."""
+    """[] if any part is malformed: an unclosed quote would swallow what the next proxy adds."""
     hops = []
     pairs: dict[str, str] = {}
     at = 0
@@ -119,7 +120,7 @@ def _forwarded(text: str) -> list[_Hop]:
 
 
 def _address(text: str) -> Address | None:
-    """192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1], [2001:db8::1]:80; None where it is none, as `unknown`."""
+    """192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1], [2001:db8::1]:80; None for anything else (`unknown`)."""
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::\d+)?", text)
     with_port = re.fullmatch(r"([\d.]+):\d+", text)
     match = bracketed or with_port

@@ -1,6 +1,6 @@
-"""Whose pages may connect, and by which names the server may be asked for.
+"""Which origins' pages may connect, and which host names the server accepts.
 
-Owns the comparing of origins (RFC 6454) and of hosts. Must not know HTTP messages, nor who is refused how.
+Owns the comparison of origins (RFC 6454) and of hosts. Must not know HTTP messages, nor how a request is refused.
 """
 
 import ipaddress
@@ -11,21 +11,21 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 class Origins:
-    """listed: as browsers spell them, `*` in a host for characters but a dot; or "*" alone, for every origin."""
+    """listed: as browsers spell them, `*` in a host for any characters but a dot; or "*" alone, for every origin."""
 
     def __init__(self, listed: Iterable[str]) -> None:
         self._listed = _Names(listed)
 
     def lists(self, origin: str) -> bool:
-        """Whether the origin is one of those listed, "*" aside: such pages are trusted with a visitor's cookie."""
+        """Whether the origin is listed, other than by "*": only such pages may use a visitor's cookie."""
         return self._listed.names(origin.lower())
 
     def allows(self, origin: str, *, host: str, scheme: str, fetch_site: str | None = None) -> bool:
         """Whether pages of `origin` may connect.
 
-        host, scheme: by which the server was asked for, as far as is known: there may be a proxy with TLS in front of
-        "http", but nothing without behind "https". fetch_site: what the browser says itself, where it does
-        (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header); a page cannot set it.
+        host, scheme: of the request. A proxy may add TLS in front of "http", but none removes it from "https".
+        fetch_site: the browser's Sec-Fetch-Site, which a page cannot set
+        (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header).
         """
         origin = origin.lower()
         if self._listed.all or self._listed.names(origin):
@@ -38,12 +38,12 @@ class Origins:
 
 
 class Hosts:
-    """listed: the names that the server answers to, `*` for characters but a dot; none: any, but see `loopback_ports`.
+    """listed: the accepted host names, `*` for any characters but a dot; empty: any, but see loopback_ports.
 
-    Addresses always do: no name service can make a page's origin of them (DNS rebinding).
+    IP addresses are always accepted, because DNS rebinding cannot make a page's origin of them.
 
-    loopback_ports: where the server listens for this machine alone. Who names one of them has no proxy in between, so
-    the name must be of this machine too.
+    loopback_ports: the ports of a server that is bound to loopback addresses only. A request for one of them came
+    through no proxy, so its host name must be one of this machine.
     """
 
     def __init__(self, listed: Iterable[str], loopback_ports: Iterable[int] = ()) -> None:
@@ -51,7 +51,7 @@ class Hosts:
         self._loopback_ports = frozenset(map(str, loopback_ports))
 
     def allows(self, host: str) -> bool:
-        """host: of the request, with its port if it has one."""
+        """Whether a request for this host is accepted. host: with its port, if it has one."""
         match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d*))?", host.lower())
         if match is None:
             return False

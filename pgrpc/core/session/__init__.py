@@ -1,1 +1,1 @@
-"""One client's protocol: a message in, effects out."""
+"""The session of one client: a message in, effects out."""

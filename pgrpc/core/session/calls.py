@@ -1,6 +1,6 @@
-"""The calls of one connection: those in flight, and those that wait for their turn.
+"""The calls of one connection: those in flight, and those that wait in a queue.
 
-Owns how many run at a time and in which order they start. Must not know what is called, nor what came of it.
+Owns how many run at a time and in which order they start. Must not know what is called, nor the results.
 """
 
 from collections import deque
@@ -10,9 +10,9 @@ from pgrpc.core.session import effects
 
 
 class Calls:
-    """limit: how many are in flight at a time."""
+    """limit: how many may be in flight at a time."""
 
-    # Of an idle connection: what holds something is made on first use.
+    # An idle connection must cost little memory: collections are created on first use.
     __slots__ = ("_limit", "_running", "_waiting")
 
     def __init__(self, limit: int) -> None:
@@ -30,15 +30,15 @@ class Calls:
 
     @property
     def is_free(self) -> bool:
-        """Whether the next one starts at once."""
+        """Whether the next call starts at once."""
         return self.in_flight < self._limit and not self._waiting
 
     def has(self, ticket: effects.Ticket) -> bool:
-        """Whether it is in flight."""
+        """Whether the call is in flight."""
         return ticket in (self._running or ())
 
     def start(self, execute: effects.Execute) -> list[effects.Effect]:
-        """Now, or when its turn has come. Whoever asks sees to it that not too many wait."""
+        """Start a call now, or queue it. The caller bounds how many wait."""
         if self._running is None:
             self._running = {}
         if self.is_free:
@@ -50,7 +50,7 @@ class Calls:
         return []
 
     def ended(self, ticket: effects.Ticket) -> list[effects.Effect]:
-        """One is done: those that start now."""
+        """A call has ended: returns those that start now."""
         assert self._running is not None
         del self._running[ticket]
         started: list[effects.Effect] = []
@@ -61,22 +61,22 @@ class Calls:
         return started
 
     def cancel(self, key: Any) -> tuple[list[effects.Effect], list[effects.Ticket]]:
-        """All of this id: what is to be done about those that run, and those that waited and never will."""
+        """Cancel all calls with this id: returns effects for those that run, and the tickets of those that waited."""
         running: list[effects.Effect] = [
             effects.Cancel(ticket) for ticket in self._running or () if _named(ticket, key)
         ]
-        given_up = [execute for execute in self._waiting or () if _named(execute.ticket, key)]
-        for execute in given_up:
+        dropped = [execute for execute in self._waiting or () if _named(execute.ticket, key)]
+        for execute in dropped:
             assert self._waiting is not None
             self._waiting.remove(execute)
-        return running, [execute.ticket for execute in given_up]
+        return running, [execute.ticket for execute in dropped]
 
     def close(self) -> list[effects.Effect]:
-        """None is wanted any more. Those that run still end."""
+        """Cancel all; those that run still end by `ended`."""
         self._waiting = None
         return [effects.Cancel(ticket) for ticket in self._running or ()]
 
 
 def _named(ticket: effects.Ticket, key: Any) -> bool:
-    """Whether a request goes by this id. 7 and "7" are different ids, and so are 1 and true."""
+    """Whether a request has this id. 7 and "7" are different ids, and so are 1 and true."""
     return ticket.id is not None and type(ticket.key) is type(key) and ticket.key == key

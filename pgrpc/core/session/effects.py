@@ -1,8 +1,8 @@
-"""What a session asks for: plain values, to be performed in the order given.
+"""Effects: what a session wants done, as plain values, to be performed in order.
 
-Owns the one vocabulary between core and whatever is around it. What a kind of client is told in its own way (Reply,
-Refuse, Subscribed, SubscriptionsEnded, Expiring) is left to it; everything else means the same for all. Must not know
-who performs: a WebSocket, an HTTP request or a test.
+Owns the one vocabulary between core and the code around it. Each kind of client writes some effects in its own protocol
+(Reply, Refuse, Subscribed, SubscriptionsEnded, Expiring); all others mean the same for every kind. Must not know who
+performs them: a WebSocket, an HTTP request or a test.
 """
 
 from collections.abc import Hashable
@@ -16,7 +16,10 @@ from pgrpc.core.wire import errors, jsonrpc
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """A batch in flight: it is answered as a whole, after its last member."""
+    """A JSON-RPC batch in flight, answered as a whole after its last member. open: members without a reply.
+
+    activate: channels whose events start after the answer.
+    """
 
     open: int
     replies: list[str] = field(default_factory=list)
@@ -25,7 +28,7 @@ class Batch:
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One request in flight: where its answer belongs. id: its JSON text; None where nobody waits for an answer."""
+    """One request in flight. id: as JSON text; None: it gets no answer. key: the id as a value."""
 
     id: str | None = None
     key: jsonrpc.Id = None
@@ -33,14 +36,14 @@ class Ticket:
 
 
 class Effect:
-    """The base of all of them."""
+    """The base class of all effects."""
 
     __slots__ = ()
 
 
 @dataclass(slots=True)
 class Send(Effect):
-    """Text for the client."""
+    """Send this text to the client."""
 
     text: str
 
@@ -55,7 +58,7 @@ class Reply(Effect):
 
 @dataclass(slots=True)
 class Refuse(Effect):
-    """Why a request has no result."""
+    """A request has failed."""
 
     ticket: Ticket
     error: errors.RpcError
@@ -65,7 +68,7 @@ class Refuse(Effect):
 class Execute(Effect):
     """Run the call as `caller`, then `complete` or `fail` its ticket.
 
-    fair_key: calls with the same one wait for the database behind each other, calls with another one take turns.
+    fair_key: calls with the same key wait for the database in order; calls with different keys take turns.
     """
 
     ticket: Ticket
@@ -83,7 +86,7 @@ class Cancel(Effect):
 
 @dataclass(slots=True)
 class Subscribe(Effect):
-    """Have LISTEN take effect on these channels, then report to `subscribed`."""
+    """LISTEN on these channels, then report the results to `subscribed`."""
 
     ticket: Ticket
     rules: dict[str, rules.Rule]
@@ -91,7 +94,7 @@ class Subscribe(Effect):
 
 @dataclass(slots=True)
 class Subscribed(Effect):
-    """What a request for channels came to: channel -> "ok" or why not."""
+    """The results of a request for channels: channel -> "ok", or why not."""
 
     ticket: Ticket
     results: dict[str, str]
@@ -99,19 +102,21 @@ class Subscribed(Effect):
 
 @dataclass(slots=True)
 class Activate(Effect):
-    """Let the events of these channels flow: the client has its "ok"."""
+    """Start sending the events of these channels: the client's "ok" has been sent."""
 
     channels: list[str]
 
 
 @dataclass(slots=True)
 class Unsubscribe(Effect):
+    """Stop sending the events of these channels."""
+
     channels: list[str]
 
 
 @dataclass(slots=True)
 class SubscriptionsEnded(Effect):
-    """The client does not receive these channels any more."""
+    """The client no longer receives these channels."""
 
     channels: list[str]
     reason: str
@@ -119,14 +124,14 @@ class SubscriptionsEnded(Effect):
 
 @dataclass(slots=True)
 class Expiring(Effect):
-    """The client's identity ends in so many seconds."""
+    """The client's identity expires in `seconds`."""
 
     seconds: int
 
 
 @dataclass(slots=True)
 class Login(Effect):
-    """Verify this token, or find out what a client without a token is (None); then `logged_in` or `fail`."""
+    """Authenticate this token (None: the client has none any more), then `logged_in` or `fail`."""
 
     ticket: Ticket
     token: str | None = field(repr=False)
@@ -134,14 +139,14 @@ class Login(Effect):
 
 @dataclass(slots=True)
 class SetTimer(Effect):
-    """Call `tick` at this time, in seconds since the epoch; once, and instead of the time asked for before."""
+    """Call `tick` once at this time, in seconds since the epoch. Replaces the timer set before."""
 
     at: float
 
 
 @dataclass(slots=True)
 class Close(Effect):
-    """End the connection, and say why."""
+    """Close the connection with this code and reason."""
 
     code: errors.CloseCode
     reason: str
@@ -149,7 +154,7 @@ class Close(Effect):
 
 @dataclass(slots=True)
 class Denied(Effect):
-    """For the log: what a client may not have, and why. Clients do not learn the reason."""
+    """For the log: what was refused, and why. The reason is not sent to clients."""
 
     what: str
     reason: str

@@ -1,7 +1,7 @@
-"""One JSON-RPC client: a message in, effects out.
+"""The session of a JSON-RPC client: a message in, effects out.
 
-Owns the methods of the protocol itself (rpc.*, $/*) and the answers: each request's own, or a batch's as a whole. Never
-raises for anything that a client sent. Must not know what a client may have: every session's rules say that.
+Owns the protocol's own methods (rpc.*, $/*) and the answers: one for each request, or one for a whole batch. Never
+raises for anything that a client sent. Must not know what a client is allowed: session.py does.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ class RpcSession(session.Session):
     __slots__ = ()
 
     def receive(self, data: str | bytes, now: float = 0.0) -> list[effects.Effect]:
-        """What one message of the client leads to. now: seconds of a steady clock, for limits of rate."""
+        """The effects of one message of the client. now: seconds of a monotonic clock, for rate limits."""
         try:
             message = jsonrpc.parse(data)
         except errors.RpcError as error:
@@ -34,7 +34,7 @@ class RpcSession(session.Session):
         ticket = effects.Ticket(message.id, message.key, batch)
         try:
             match message.method:
-                case "rpc.off":  # like cancelling, it releases something: beyond the rate, too
+                case "rpc.off":  # like cancelling, it releases resources, so it is not rate-limited
                     return self._off(ticket, rpc_methods.channels(message.params))
                 case "$/cancelRequest":
                     return self.cancel(ticket, rpc_methods.identifier(message.params))
@@ -70,7 +70,7 @@ class RpcSession(session.Session):
 
     @staticmethod
     def _answer(ticket: effects.Ticket, reply: str | None, activate: Iterable[str]) -> list[effects.Effect]:
-        """The reply, alone or as a member of its batch; events flow only after it."""
+        """The reply, alone or as a member of its batch; `activate` follows it."""
         batch = ticket.batch
         if batch is None:
             text, live = reply, list(activate)

@@ -1,9 +1,9 @@
-"""The channels of one client: those that it has, those requested, and the questions that are open about them.
+"""The subscriptions of one client: active ones, requested ones, and the `authorize` calls for them.
 
-Owns who may receive what, from the first request on, and again whenever the client becomes somebody else. Must not know
-how a client asks or is answered, nor how calls are run.
+Owns whether the client may receive a channel, at the request and again at each change of its identity. Must not know
+how requests and answers are written, nor how calls are run.
 
-A request goes this way: its channels' rules -> their `authorize` functions, asked as the client -> LISTEN -> answer.
+The steps of a request: the channels' rules -> their `authorize` functions, called as the client -> LISTEN -> answer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,22 +16,22 @@ from pgrpc.core.session import calls, effects
 from pgrpc.core.wire import errors
 
 Decision = str | errors.RpcError
-"""What an `authorize` function returned: JSON text, or an error."""
+"""The result of an `authorize` function: JSON text, or an error."""
 
 NOT_SUBSCRIBED = "not subscribed"
 
-UNAVAILABLE = "unavailable: the database cannot decide now whether it is allowed; try again"
-_GIVEN_UP = "unsubscribed before it took effect"
+UNAVAILABLE = "unavailable: the database could not check whether it is allowed; try again"
+_UNSUBSCRIBED = "unsubscribed before it took effect"
 
 Answer = Callable[[effects.Ticket, dict[str, str], list[str]], list[effects.Effect]]
-"""How a request is answered: channel -> "ok" or why not; and the channels whose events flow after that."""
+"""Answers a request with its results (channel -> "ok", or why not) and the channels whose events start after that."""
 
 
 @dataclass(eq=False, slots=True)
 class _Request:
-    """results: "" keeps a place. wanted: the rule of each channel. pending: without what was unsubscribed meanwhile.
+    """results: of each channel, "" while unknown. wanted: the rule of each channel that needs LISTEN.
 
-    open: how much must be known before LISTEN.
+    pending: those of them that were neither refused nor unsubscribed. open: `authorize` calls before LISTEN.
     """
 
     ticket: effects.Ticket
@@ -42,8 +42,8 @@ class _Request:
 
 
 @dataclass(eq=False, slots=True)
-class _Question:
-    """Whether `client` may receive a channel: for a request, or since a client that receives it has become `client`."""
+class _Check:
+    """An `authorize` call for a request; or, without one, for a channel that the client keeps after a login."""
 
     rule: rules.Rule
     channel: str
@@ -52,147 +52,152 @@ class _Question:
 
 
 class Subscriptions:
-    """Those of one connection. limit: how many channels. questions: where `authorize` functions wait their turn."""
+    """limit: how many channels. authorize_calls: the queue of `authorize` calls."""
 
     __slots__ = (
+        "_active",
         "_allowed",
         "_answer",
-        "_asking",
+        "_authorize_calls",
+        "_checks",
         "_client",
         "_functions",
-        "_held",
         "_limit",
-        "_questions",
         "_requests",
     )
 
     def __init__(
-        self, allowed: rules.Allowed, functions: catalog.Catalog, limit: int, questions: calls.Calls, answer: Answer
+        self,
+        allowed: rules.Allowed,
+        functions: catalog.Catalog,
+        limit: int,
+        authorize_calls: calls.Calls,
+        answer: Answer,
     ) -> None:
         self._allowed = allowed
         self._functions = functions
         self._limit = limit
-        self._asking = questions
+        self._authorize_calls = authorize_calls
         self._answer = answer
         self._client: identity.Identity | None = None
-        self._held: set[str] = set()
+        self._active: set[str] = set()
         self._requests: dict[effects.Ticket, _Request] = {}
-        self._questions: dict[effects.Ticket, _Question] = {}
+        self._checks: dict[effects.Ticket, _Check] = {}
 
     def on(self, ticket: effects.Ticket, names: Iterable[str], client: identity.Identity) -> list[effects.Effect]:
-        """Answered when LISTEN has taken effect on every channel that is allowed."""
+        """Subscribe; answered when LISTEN has taken effect on every channel that is allowed."""
         self._client = client
         steps: list[effects.Effect] = []
         request = _Request(ticket)
-        taken = self._held.union(*(other.pending for other in self._requests.values()))
+        counted = self._active.union(*(other.pending for other in self._requests.values()))
         for name in dict.fromkeys(names):
             rule = self._allowed.rule(name, client)
             if isinstance(rule, rules.Refusal):
                 request.results[name] = rule.words
                 steps += _denied(name, rule)
-            elif name in self._held:
+            elif name in self._active:
                 request.results[name] = "ok"
-            elif name not in taken and len(taken) >= self._limit:
+            elif name not in counted and len(counted) >= self._limit:
                 request.results[name] = f"this connection has reached its limit of {self._limit} subscriptions"
             else:
                 request.results[name] = ""
                 request.wanted[name] = rule
-                taken.add(name)
+                counted.add(name)
         request.pending.update(request.wanted)
         self._requests[ticket] = request
         for name, rule in request.wanted.items():
-            steps += self._ask(name, rule, client, request)
+            steps += self._check(name, rule, client, request)
         return [*steps, *self._settle(request)]
 
     def off(self, names: Iterable[str]) -> tuple[dict[str, str], list[effects.Effect]]:
-        """The answer, and what is to be done before it is told."""
+        """Unsubscribe: returns the answer, and the effects to perform before it is sent."""
         answer = {}
-        gone = []
+        ended = []
         for name in dict.fromkeys(names):
-            if name in self._held or any(name in request.pending for request in self._requests.values()):
+            if name in self._active or any(name in request.pending for request in self._requests.values()):
                 answer[name] = "ok"
-                gone.append(name)
+                ended.append(name)
             else:
                 answer[name] = NOT_SUBSCRIBED
-        self._forget(gone, _GIVEN_UP)
-        return answer, [effects.Unsubscribe(gone)] if gone else []
+        self._forget(ended, _UNSUBSCRIBED)
+        return answer, [effects.Unsubscribe(ended)] if ended else []
 
     def took_effect(self, ticket: effects.Ticket, results: dict[str, str]) -> list[effects.Effect]:
-        """What became of each channel of a Subscribe: "ok", or the reason why not."""
+        """The results of a Subscribe: channel -> "ok", or the reason why not."""
         request = self._requests.pop(ticket, None)
         if request is None:
             return []
         for name, result in results.items():
             request.results[name] = request.results[name] or result
-        # Not what was given up in the meantime.
+        # Not what was unsubscribed in the meantime.
         live = [name for name in results if results[name] == "ok" and name in request.pending]
-        self._held.update(live)
+        self._active.update(live)
         return self._answer(ticket, request.results, live)
 
-    def asks(self, ticket: effects.Ticket) -> bool:
-        """Whether a call is one of our questions."""
-        return ticket in self._questions
+    def is_check(self, ticket: effects.Ticket) -> bool:
+        """Whether this is an `authorize` call."""
+        return ticket in self._checks
 
-    def decided(self, ticket: effects.Ticket, decision: Decision) -> list[effects.Effect]:
+    def checked(self, ticket: effects.Ticket, decision: Decision) -> list[effects.Effect]:
         """An `authorize` function has returned, or failed."""
-        question = self._questions.pop(ticket)
-        return self._decide(question, _refusal(question.rule, decision))
+        check = self._checks.pop(ticket)
+        return self._decide(check, _refusal(check.rule, decision))
 
     def renew(self, client: identity.Identity) -> list[effects.Effect]:
-        """The client is somebody else from now on, and keeps what it may still have; `renewing` while that is open."""
+        """The client has a new identity, and keeps the channels allowed for it; `renewing` until that is decided."""
         self._client = client
         steps: list[effects.Effect] = []
-        gone = []
-        for name in sorted(self._held.union(*(request.pending for request in self._requests.values()))):
+        refused = []
+        for name in sorted(self._active.union(*(request.pending for request in self._requests.values()))):
             rule = self._allowed.rule(name, client)
             if isinstance(rule, rules.Refusal):
-                gone.append(name)
+                refused.append(name)
                 steps += _denied(name, rule)
                 continue
-            asking = [request for request in self._requests.values() if request.open and name in request.pending]
+            undecided = [request for request in self._requests.values() if request.open and name in request.pending]
             waits = any(not request.open and name in request.pending for request in self._requests.values())
-            for request in (*asking, *([None] if waits or name in self._held else [])):
-                steps += self._ask(name, rule, client, request)
-        return [*steps, *self._end(gone, rules.NOT_ALLOWED)]
+            for request in (*undecided, *([None] if waits or name in self._active else [])):
+                steps += self._check(name, rule, client, request)
+        return [*steps, *self._end(refused, rules.NOT_ALLOWED)]
 
     @property
     def requested(self) -> int:
-        """Channels of the requests that are not answered yet, each as often as it was requested."""
+        """How many channels are in requests that are not answered yet, with repetitions."""
         return sum(len(request.results) for request in self._requests.values())
 
     @property
     def renewing(self) -> bool:
-        """Whether channels are asked about because the client has become who it is now."""
-        return any(q.request is None and q.client is self._client for q in self._questions.values())
+        """Whether `authorize` calls are in flight because of the last login."""
+        return any(check.request is None and check.client is self._client for check in self._checks.values())
 
     def close(self) -> list[str]:
-        """The client is gone: the channels that must be released."""
-        names = [*self._held, *(name for request in self._requests.values() for name in request.pending)]
-        self._held.clear()
+        """The client is gone: returns the channels to unsubscribe."""
+        names = [*self._active, *(name for request in self._requests.values() for name in request.pending)]
+        self._active.clear()
         self._requests.clear()
-        self._questions.clear()
+        self._checks.clear()
         return names
 
-    def _ask(
+    def _check(
         self, name: str, rule: rules.Rule, client: identity.Identity, request: _Request | None
     ) -> Sequence[effects.Effect]:
         if rule.authorize is None:
             return ()
         if request is not None:
             request.open += 1
-        question = _Question(rule, name, client, request)
+        check = _Check(rule, name, client, request)
         try:
             call = self._functions.ask(rule.authorize, name)
         except errors.RpcError as error:
-            return self._decide(question, _refusal(rule, error))
+            return self._decide(check, _refusal(rule, error))
         ticket = effects.Ticket()
-        self._questions[ticket] = question
-        return self._asking.start(effects.Execute(ticket, call, client, self._asking))
+        self._checks[ticket] = check
+        return self._authorize_calls.start(effects.Execute(ticket, call, client, self._authorize_calls))
 
-    def _decide(self, question: _Question, refusal: rules.Refusal | None) -> list[effects.Effect]:
-        name, request = question.channel, question.request
-        if question.client is not self._client:
-            refusal = None  # it was about who the client was before; about who it is now another was asked
+    def _decide(self, check: _Check, refusal: rules.Refusal | None) -> list[effects.Effect]:
+        name, request = check.channel, check.request
+        if check.client is not self._client:
+            refusal = None  # it was for the client's previous identity; another check is in flight for the new one
         steps = _denied(name, refusal) if refusal else []
         if request is None:
             return [*steps, *self._end([name], refusal.words)] if refusal else []
@@ -202,7 +207,7 @@ class Subscriptions:
         return [*steps, *self._settle(request)]
 
     def _settle(self, request: _Request) -> list[effects.Effect]:
-        """One question less is open."""
+        """One step of the request is done: LISTEN after the last one."""
         request.open -= 1
         if request.open:
             return []
@@ -215,12 +220,12 @@ class Subscriptions:
     def _end(self, names: Sequence[str], words: str) -> list[effects.Effect]:
         if not names:
             return []
-        had = [name for name in names if name in self._held]
+        ended = [name for name in names if name in self._active]
         self._forget(names, words)
-        return [effects.Unsubscribe(list(names)), *([effects.SubscriptionsEnded(had, words)] if had else [])]
+        return [effects.Unsubscribe(list(names)), *([effects.SubscriptionsEnded(ended, words)] if ended else [])]
 
     def _forget(self, names: Iterable[str], words: str) -> None:
-        self._held.difference_update(names)
+        self._active.difference_update(names)
         for request in self._requests.values():
             for name in request.pending.intersection(names):
                 request.pending.discard(name)
@@ -228,17 +233,17 @@ class Subscriptions:
 
 
 def _refusal(rule: rules.Rule, decision: Decision) -> rules.Refusal | None:
-    """Why an `authorize` function does not allow a channel; None where it returned true."""
-    asked = f"{rule.authorize}, authorize of {rule.name!r},"
+    """Why an `authorize` function does not allow a channel; None if it returned true."""
+    call = f"{rule.authorize}, authorize of {rule.name!r},"
     match decision:
         case "true":
             return None
         case str():
-            return rules.Refusal(rules.NOT_ALLOWED, f"{asked} returned {decision}")
+            return rules.Refusal(rules.NOT_ALLOWED, f"{call} returned {decision}")
         case errors.Unavailable():
-            return rules.Refusal(UNAVAILABLE, f"{asked} could not be called: the database is unavailable, or too busy")
+            return rules.Refusal(UNAVAILABLE, f"{call} could not be called: the database is unavailable, or too busy")
     sqlstate = decision.data.get("sqlstate") if isinstance(decision.data, dict) else None
-    return rules.Refusal(rules.NOT_ALLOWED, f"{asked} failed: {sqlstate or decision.default}")
+    return rules.Refusal(rules.NOT_ALLOWED, f"{call} failed: {sqlstate or decision.default}")
 
 
 def _denied(name: str, refusal: rules.Refusal) -> list[effects.Effect]:

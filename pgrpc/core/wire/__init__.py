@@ -1,1 +1,1 @@
-"""What travels: JSON text, JSON-RPC messages, the methods of the protocol itself, errors, WebSocket frames."""
+"""The wire format: JSON, JSON-RPC messages, the protocol's own methods, errors, WebSocket frames."""

@@ -1,20 +1,20 @@
-"""Every error that can reach a client: its code, its words, and whether a later try may succeed.
+"""Every error that clients can receive: its code, its message, and whether to retry.
 
-Owns the codes of the wire (JSON-RPC 2.0 section 5.1 and our own range) and the WebSocket close codes
-(RFC 6455 section 7.4). Must not know who raises them, nor how they are written as JSON.
+Owns the error codes (JSON-RPC 2.0 section 5.1 and our own range) and the WebSocket close codes (RFC 6455 section 7.4).
+Must not know who raises them, nor how they are written as JSON.
 
     RpcError
     ├── ParseError          -32700   not JSON
     ├── InvalidRequest      -32600   JSON, but not a request
     ├── MethodNotFound      -32601   not listed
-    ├── InvalidParams       -32602   the parameters do not fit
-    ├── InternalError       -32603   a fault of ours
-    ├── DatabaseRefused     -32000   PostgreSQL or the function said no
-    ├── Unavailable         -32001   the database is away, or the queue is full; retry
+    ├── InvalidParams       -32602   the parameters do not match the signature or the schema
+    ├── InternalError       -32603   a bug in pgrpc
+    ├── DatabaseRefused     -32000   PostgreSQL or the function raised an error
+    ├── Unavailable         -32001   the database is unavailable, or the queue is full; retry
     ├── Timeout             -32002   statement_timeout
     ├── Forbidden           -32003   listed, but not for this client
     ├── Unauthenticated     -32004   no identity, or an expired one
-    ├── RateLimited         -32005   too often; retry
+    ├── RateLimited         -32005   too many requests; retry
     ├── LimitReached        -32006   a limit of this connection
     └── Cancelled           -32800   by $/cancelRequest
 """
@@ -25,11 +25,11 @@ from enum import IntEnum
 from typing import Any, ClassVar
 
 MAX_FAULTS = 20
-"""How many faults of one call's parameters are listed."""
+"""How many faults in the parameters of one call are reported."""
 
 
 class CloseCode(IntEnum):
-    """WebSocket close codes that the server sends. Never 1000: clients take it as "do not come back"."""
+    """WebSocket close codes that the server sends. Never 1000: clients would not reconnect."""
 
     TOO_BIG = 1009
     INTERNAL = 1011
@@ -44,7 +44,7 @@ class Fault:
     """One thing wrong with the parameters of a call.
 
     path: JSON Pointer (RFC 6901) into `params`; "" is `params` itself.
-    rule: the JSON Schema keyword that was broken, or "postgresql" where only the database could tell.
+    rule: the JSON Schema keyword that was violated, or "postgresql" if the database found the fault.
     """
 
     path: str
@@ -58,7 +58,10 @@ def pointer(parts: Sequence[str | int]) -> str:
 
 
 class RpcError(Exception):
-    """An error object of JSON-RPC 2.0: `code`, `message` and, where it helps, `data` (plain JSON values)."""
+    """An error object of JSON-RPC 2.0: `code`, `message` and, for some errors, `data` (plain JSON values).
+
+    retryable: whether the same request may succeed later. default: the message without one of its own.
+    """
 
     code: ClassVar[int]
     retryable: ClassVar[bool] = False
@@ -81,7 +84,7 @@ class InvalidRequest(RpcError):
 
 
 class MethodNotFound(RpcError):
-    # The same words whether or not the database has such a function: an error must not tell what exists.
+    # The same message whether or not the database has such a function: an error must not reveal what exists.
     code = -32601
     default = "Method not found"
 
@@ -117,7 +120,7 @@ class DatabaseRefused(RpcError):
 
 
 class Unavailable(RpcError):
-    """`data`: {retry_after: seconds}; or {fate: "unknown"} where the call may have taken effect: not to be repeated."""
+    """`data`: {retry_after: seconds}; or {fate: "unknown"} if the call may have taken effect: do not just repeat it."""
 
     code = -32001
     retryable = True

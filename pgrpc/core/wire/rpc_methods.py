@@ -1,6 +1,6 @@
-"""The methods of the protocol's own, `rpc.*` and `$/*`: what their params must be, and what the server says by them.
+"""The protocol's own methods, `rpc.*` and `$/*`: reads their params, and writes the server's notifications.
 
-Owns the shape of these params, in both directions. Must not know what any of these methods does.
+Owns the shape of these params, in both directions. Must not know what these methods do.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ Params = list[Any] | dict[str, Any]
 def channels(params: Params) -> list[str]:
     """The channels of rpc.on and rpc.off: ["a", "b"] or {"channels": ["a", "b"]}. Raises InvalidParams."""
     at = ""
-    found: Any = params
+    names: Any = params
     if isinstance(params, dict):
         at = "/channels"
-        found = _only(params, "channels")
-    if not isinstance(found, list):
+        names = _only(params, "channels")
+    if not isinstance(names, list):
         raise errors.InvalidParams([errors.Fault(at, "type", "must be array")])
     faults = [
-        errors.Fault(f"{at}/{i}", "type", "must be string") for i, name in enumerate(found) if not isinstance(name, str)
+        errors.Fault(f"{at}/{i}", "type", "must be string") for i, name in enumerate(names) if not isinstance(name, str)
     ]
     if faults:
         raise errors.InvalidParams(faults)
-    return found
+    return names
 
 
 def token(params: Params) -> str:
@@ -35,10 +35,10 @@ def token(params: Params) -> str:
         if len(params) != 1:
             raise errors.InvalidParams([errors.Fault("", "maxItems", "must be the token alone")])
         at, params = "/0", {"token": params[0]}
-    found = _only(params, "token")
-    if not isinstance(found, str):
+    value = _only(params, "token")
+    if not isinstance(value, str):
         raise errors.InvalidParams([errors.Fault(at, "type", "must be string")])
-    return found
+    return value
 
 
 def identifier(params: Params) -> Any:
@@ -54,21 +54,22 @@ def gap(names: Sequence[str], reason: str) -> str:
 
 
 def ended(names: Sequence[str], reason: str) -> str:
-    """The notification that a client does not receive these channels any more."""
+    """The notification that a client no longer receives these channels."""
     return jsonrpc.notification("rpc.ended", jsontext.dump({"channels": list(names), "reason": reason}))
 
 
 def expiring(seconds: int) -> str:
-    """The notification that a client's identity ends soon."""
+    """The notification that a client's identity expires soon. seconds: until then."""
     return jsonrpc.notification("rpc.expiring", jsontext.dump({"expires_in": seconds}))
 
 
 def _only(params: dict[str, Any], name: str) -> Any:
+    """The only parameter. Raises InvalidParams if it is missing, or there are others."""
     if name not in params:
         raise errors.InvalidParams([errors.Fault(f"/{name}", "required", "is missing")])
     unknown = [other for other in params if other != name]
     if unknown:
         raise errors.InvalidParams(
-            [errors.Fault(errors.pointer([n]), "additionalProperties", "is not expected here") for n in unknown]
+            [errors.Fault(errors.pointer([n]), "additionalProperties", "unknown parameter") for n in unknown]
         )
     return params[name]

@@ -1,6 +1,6 @@
-"""WebSocket frames as a server sends them (RFC 6455 section 5.2): one frame a message, no mask, no extension.
+"""WebSocket frames as a server sends them (RFC 6455 section 5.2): one frame per message, no mask, no extension.
 
-Owns the bytes of a text frame. Must not know who gets them.
+Owns the bytes of a text frame. Must not know who receives them.
 """
 
 import struct
@@ -8,8 +8,8 @@ import struct
 
 def text(message: str) -> bytes:
     """A text frame. A lone surrogate, which UTF-8 cannot hold, becomes its JSON escape."""
-    # "backslashreplace" writes U+D800 as \ud800: inside a JSON string, the only place where one can be,
-    # that is the same character.
+    # "backslashreplace" writes U+D800 as \ud800, which is the same character in a JSON string, the only place where a
+    # lone surrogate can be.
     payload = message.encode("utf-8", "backslashreplace")
     size = len(payload)
     if size < 126:

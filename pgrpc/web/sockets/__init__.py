@@ -1,1 +1,1 @@
-"""WebSockets: frames in and out, what waits to be sent, what a session asks for."""
+"""WebSockets: reading frames, sending replies and events, and the handlers of /rpc and /listen."""

@@ -1,6 +1,6 @@
-"""The kinds of subscribers that are WebSockets: an event's text -> its frame.
+"""The kinds of subscribers by WebSocket: each event is encoded as one text frame.
 
-Owns that each event of a channel is one text frame. Must not know the texts.
+Owns the step from an event's text to its frame. Must not know how the text is written.
 """
 
 from pgrpc.core.channels import events, hub, rules
@@ -9,7 +9,7 @@ from pgrpc.core.wire import ws_frames
 
 
 def framed(writer: events.Writer) -> hub.Kind:
-    """The kind whose events are these texts. Made once: subscribers of one kind share what is made for it."""
+    """The kind of subscriber that receives these texts. Call it once: subscribers of one kind share encoded frames."""
 
     def kind(channel: str, rule: rules.Rule) -> hub.Encode:
         write = writer(channel, rule)

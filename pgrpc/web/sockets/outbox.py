@@ -1,12 +1,13 @@
-"""What waits to be sent to one client: replies, which are never dropped, and events, which are bounded.
+"""The send buffer of one client: replies, which are never dropped, and events, which are bounded.
 
-Owns the way from our bytes to the socket, and their order; and which events go when they are too many. Must not know
-what the bytes say. With `reading` and `accepting` it reaches past Tornado's public API, because `write_message` makes
+Owns the way from our bytes to the socket, their order, and which events to drop if there are too many. Must not know
+the content. Like `frame_reader` and `acceptor` it uses more than Tornado's public API, because `write_message` creates
 a task for each message, and `stream.write` costs as much as ten sends.
 
-A direct send is right only on a plain stream (TLS has errors of its own) that is open and has nothing waiting:
-then nothing of Tornado's (pongs, the close frame) can be overtaken. (One that was closed meanwhile answers EBADF.)
-tests/integration/test_outbox.py tells when Tornado changes what this relies on.
+A direct send is only correct on a stream without TLS (which has errors of its own) that is open and has nothing
+waiting: then it cannot overtake Tornado's own frames (pongs, the close). A stream that was closed meanwhile raises
+EBADF.
+tests/integration/test_outbox.py fails when Tornado changes what this relies on.
 """
 
 import asyncio
@@ -21,28 +22,28 @@ from pgrpc.core.channels import hub
 from pgrpc.web.sockets import frame_reader
 
 _SMALL = 4096
-"""Bytes up to which a reply may wait for others, to be joined with them."""
+"""Bytes up to which a reply may wait for others, to be sent with them."""
 
 _CHUNK = 256 * 1024
-"""Bytes that small messages are joined to: enough for the socket's buffer, little to copy."""
+"""Bytes of small messages that are sent together: enough for the socket's buffer, little to copy."""
 
 Bytes = bytes | memoryview
 
 
 class Owner(Protocol):
-    """The socket."""
+    """The socket that an outbox belongs to."""
 
     def too_slow(self) -> None:
-        """Too many events wait, and they may not be dropped."""
+        """Too many events wait, and the channel's policy does not allow to drop them."""
 
     def gap_frame(self, channels: list[str]) -> bytes:
-        """What tells the client that events of these channels were dropped; b"" where it cannot be told."""
+        """The frame that reports dropped events of these channels; b"" if the protocol has none."""
 
 
 class Outbox:
     """limit: bytes of events that may wait."""
 
-    # An idle connection must cost little: what holds something is made on first use.
+    # An idle connection must cost little memory: collections are created on first use.
     __slots__ = (
         "_closed",
         "_direct_send",
@@ -65,27 +66,27 @@ class Outbox:
         self._owner = owner
         self._stream: IOStream | None = None
         self._direct_send: Callable[[bytes], int] | None = None  # the socket's send, while nothing waits
-        self._loop: asyncio.AbstractEventLoop | None = None  # asking for it is a system call with CPython 3.11
-        self._queue: deque[tuple[bytes, hub.Run | None]] | None = None  # None marks a reply
+        self._loop: asyncio.AbstractEventLoop | None = None  # get_running_loop() is a system call in CPython 3.11
+        self._queue: deque[tuple[bytes, hub.Run | None]] | None = None  # None for a reply
         self._joined: list[bytes] | None = None  # replies of this turn of the loop
-        self._gaps: dict[str, None] | None = None  # channels of which events were dropped: told next
+        self._gaps: dict[str, None] | None = None  # channels of dropped events, not reported yet
         self._writing: asyncio.Future[None] | None = None
         self._closed = False
         self._drained: asyncio.Future[None] | None = None
         self.events = 0
         self.replies = 0
-        """Bytes that wait here, of each kind. What the stream itself holds is on its way."""
+        """Bytes that wait here, of each kind, without those in the stream's own buffer."""
         self._written_count = 0
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Changes with what the client takes of what has waited, and with nothing else."""
-        # Behind ours the stream may hold pings; they do not count, for a peer that is gone "takes" those too.
+        """Changes when the client has received some of what was waiting, and only then."""
+        # The stream may also contain pings; they do not count, because the kernel accepts those for a dead peer too.
         sent = self._stream._total_write_done_index if self._stream is not None and self._writing is not None else 0
         return self._written_count, sent
 
     def open(self, stream: IOStream) -> None:
-        """The handshake is done: send what has gathered, and what comes from now on."""
+        """The handshake is done: send what is waiting, and what comes from now on."""
         self._stream = stream
         if isinstance(stream, frame_reader.Stream):
             stream.written = self._update_direct_send
@@ -93,11 +94,11 @@ class Outbox:
         self._flush()
 
     def finish(self) -> None:
-        """Before our close frame: send the replies that wait. Events are left out: the close tells of that."""
+        """Call this before our close frame: sends waiting replies. Waiting events are lost, as the close implies."""
         last = [data for data, run in self._queue or () if run is None] + (self._joined or [])
         if last and self._stream is not None:
             with contextlib.suppress(StreamClosedError):
-                # Its failure is of no use: the connection's end tells as much.
+                # Ignore a failure: it means that the connection has ended.
                 self._stream.write(b"".join(last)).add_done_callback(lambda w: w.cancelled() or w.exception())
 
     def close(self) -> None:
@@ -109,9 +110,9 @@ class Outbox:
         self._wake()
 
     def reply(self, data: bytes, *, more: bool = False) -> None:
-        """more: others may come in this turn of the loop; small ones are then sent as one, at its end."""
-        # A client with 8 calls in flight got 2.4 replies with each send: 15 % more calls. One whose only call this was
-        # gets its reply at once.
+        """Send a reply. more: others may follow in this turn of the loop; small ones are sent together at its end."""
+        # A client with 8 calls in flight receives 2.4 replies in each send: 15 % more calls. A client with one call
+        # receives its reply at once.
         if self._joined is None and more and self._loop is not None and not self._closed:
             self._joined = []
             self._loop.call_soon(self.send_joined)
@@ -123,14 +124,14 @@ class Outbox:
             self.send_joined()
 
     def send_joined(self) -> None:
-        """Now, and not at the end of the turn."""
+        """Send the joined replies now, not at the end of the turn."""
         joined, self._joined = self._joined, None
         if joined:
             self._send(b"".join(joined), None)
 
     def event(self, run: hub.Run) -> None:
-        """Take it if no event waits, or if it fits within the bound; past that its channel's policy decides."""
-        if self._direct_send is not None and self._joined is None:  # of thousands of clients nearly all
+        """Send a run if no event waits, or if it fits within the limit; otherwise apply its channel's policy."""
+        if self._direct_send is not None and self._joined is None:  # the usual case
             self._send_directly(self._direct_send, run.data)
         elif not self.events or self.events + len(run.data) <= self._limit:
             self._send(run.data, run)
@@ -143,7 +144,7 @@ class Outbox:
             self._owner.too_slow()
 
     def drained(self) -> "asyncio.Future[None]":
-        """Done when no reply waits any more."""
+        """A future that is done when no reply waits any more."""
         if self._drained is None:
             self._drained = asyncio.get_running_loop().create_future()
         waiting = self._drained
@@ -178,9 +179,9 @@ class Outbox:
             self._write(stream, memoryview(data)[sent:])
 
     def _update_direct_send(self) -> None:
-        """Find out whether a direct send is right now."""
-        # Whenever that may have changed, and not with each event: what has to be looked at is spread over memory, and
-        # with a thousand clients none of it is in the processor's cache. That was 1.4 of 8.2 us a frame.
+        """Check whether a direct send is possible now."""
+        # Done when that may have changed, not for each event: the checks read memory that, with a thousand clients, is
+        # not in the processor's cache. That took 1.4 of 8.2 us per frame.
         stream = self._stream
         clear = not (self._queue or self._gaps or self._writing or self._closed)
         if isinstance(stream, frame_reader.Stream) and clear and not (stream.closed() or stream.writing()):
@@ -189,8 +190,8 @@ class Outbox:
             self._direct_send = None
 
     def _write(self, stream: IOStream, data: Bytes) -> None:
-        """Have the stream wait for the socket. It gets whole messages only: whatever comes next, a pong of Tornado's or
-        the close frame, then stands between two of them.
+        """Write by the stream, which waits for the socket. Always whole messages, so that Tornado's next frame, such as
+        a pong or the close, comes between two of them.
         """
         try:
             self._writing = stream.write(data)
@@ -218,23 +219,23 @@ class Outbox:
 
     def _take(self) -> bytes:
         """The next messages to write: small ones joined, a large one alone."""
-        taken: list[bytes] = []
+        messages: list[bytes] = []
         size = 0
-        if self._gaps is not None:  # what is left of these channels is newer than what was dropped
+        if self._gaps is not None:  # before the channels' other events, which are newer than the dropped ones
             gaps, self._gaps = list(self._gaps), None
-            taken.append(self._owner.gap_frame(gaps))
-        while self._queue and (not taken or size + len(self._queue[0][0]) <= _CHUNK):
+            messages.append(self._owner.gap_frame(gaps))
+        while self._queue and (not messages or size + len(self._queue[0][0]) <= _CHUNK):
             data, run = self._queue.popleft()
-            taken.append(data)
+            messages.append(data)
             size += len(data)
             self._count(-len(data), run is not None)
         if not self.replies:
             self._wake()
-        return taken[0] if len(taken) == 1 else b"".join(taken)
+        return messages[0] if len(messages) == 1 else b"".join(messages)
 
     def _drop(self, channel: str, needed: int | None = None) -> None:
-        """Drop what waits of a channel: all of it, or the oldest until there is room for `needed` bytes, and more, so
-        that the queue is not gone through again for each event.
+        """Drop waiting events of a channel: all of them, or the oldest until `needed` bytes fit, and some more, so that
+        the queue is not searched again for each event.
         """
         kept: deque[tuple[bytes, hub.Run | None]] = deque()
         for data, run in self._queue or ():
@@ -246,14 +247,14 @@ class Outbox:
         self._queue = kept
 
     def _drop_oldest(self, run: hub.Run) -> None:
-        """Make room for the newest by dropping the oldest of its channel, and have the client told before it."""
+        """Drop the oldest events of this channel until the newest fits, and report the gap before it."""
         self._drop(run.channel, len(run.data))
         if self._gaps is None:
             self._gaps = {}
         self._gaps[run.channel] = None
         if not self.events or self.events + len(run.data) <= self._limit:
             self._send(run.data, run)
-        # Otherwise other channels hold the room, and this one is dropped too.
+        # Otherwise other channels fill the buffer, and this run is dropped too.
 
     def _count(self, size: int, is_event: bool) -> None:
         if is_event:

@@ -1,8 +1,7 @@
-"""/listen/{channel}: one channel, each payload as it is in a text frame.
+"""/listen/{channel}: relays one channel, each payload unchanged in a text frame.
 
-Owns the raw relay. A raw client has no messages of a protocol: what it must know it learns before the upgrade
-(refusals; the upgrade itself means that LISTEN is in effect) or by the close (a gap: 1012, connect again). Must not
-know JSON-RPC.
+Owns this protocol without messages: refusals come before the upgrade, the upgrade means that LISTEN is in effect, and a
+gap closes the socket (1012: reconnect). Must not know JSON-RPC.
 """
 
 import asyncio
@@ -19,10 +18,10 @@ from pgrpc.web import admission, bearer, context
 from pgrpc.web.sockets import encoders, session_socket
 
 _TIMEOUT = 5.0
-"""Seconds that `authorize` and LISTEN may take together before the handshake is given up."""
+"""Seconds that `authorize` and LISTEN may take together before the handshake is refused."""
 
 Outcome = str | rules.Refusal | errors.RpcError
-"""What became of the subscription: "ok", or why it cannot be had now; or that the client cannot have it."""
+"""The result of the subscription: "ok", a temporary failure, a refusal for this client, or an error."""
 
 
 class ListenSocket(session_socket.SessionSocket):
@@ -35,11 +34,11 @@ class ListenSocket(session_socket.SessionSocket):
         self._outcome: asyncio.Future[Outcome] | None = None
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
-        # Tornado would answer 400 with its own words; the channel's rules refuse what is not UTF-8.
+        # Tornado would answer 400 with its own text; the channel rules refuse what is not UTF-8.
         return value.decode("utf-8", "surrogateescape")
 
     def refusal(self, words: str) -> str:
-        """What follows the channel's name in the refusal."""
+        """The rest of a refusal, after the channel's name."""
         return f"is {words}" if words in (rules.NOT_ALLOWED, rules.NOT_LISTED) else f"is refused: {words}"
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
@@ -51,7 +50,7 @@ class ListenSocket(session_socket.SessionSocket):
             self._refuse_channel(name, rule.words)
             return
         if self.request.headers.get("Upgrade", "").lower() != "websocket":
-            await super().get(*args, **kwargs)  # which refuses it; nothing has been done for it yet
+            await super().get(*args, **kwargs)  # answers 400; nothing has been started yet
             return
         try:
             self.performer.begin()
@@ -85,7 +84,7 @@ class ListenSocket(session_socket.SessionSocket):
             case errors.RateLimited():
                 retry_after = str(math.ceil(outcome.data["retry_after"]))
                 self.refuse(admission.Refused(429, outcome.message, {"Retry-After": retry_after}))
-            case errors.Unauthenticated():  # it has expired this very moment
+            case errors.Unauthenticated():  # the token has expired just now
                 self.refuse(admission.Refused(401, outcome.message))
             case rules.Refusal(words):
                 self._refuse_channel(name, words)
@@ -98,7 +97,7 @@ class ListenSocket(session_socket.SessionSocket):
 
     def end(self, code: errors.CloseCode, reason: str) -> None:
         super().end(code, reason)
-        self._settle(rules.Refusal(reason))  # before the upgrade the handshake is refused
+        self._settle(rules.Refusal(reason))  # before the upgrade: refuse the handshake
 
     def on_close(self) -> None:
         super().on_close()
@@ -108,25 +107,25 @@ class ListenSocket(session_socket.SessionSocket):
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_result(outcome)
 
-    def tell(self, effect: effects.Effect) -> None:
+    def inform(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Subscribed(_, results):
-                # Events flow at once, so that none is missed; the outbox keeps them until the handshake is done.
+                # Events are sent from now on, so that none is missed; the outbox keeps them until the handshake ends.
                 (result,) = results.values()
                 self._settle(rules.Refusal(result) if result == rules.NOT_ALLOWED else result)
             case effects.Refuse(_, error):
                 self._settle(error)
             case effects.SubscriptionsEnded():
-                self.end(errors.CloseCode.UNAUTHENTICATED, "this channel is not allowed any more")
+                self.end(errors.CloseCode.UNAUTHENTICATED, "this channel is no longer allowed")
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
-        """A listener's messages are ignored, but for the life they show."""
+        """Messages of the client are ignored, but count as a sign of life."""
         self._alive = True
         return None
 
     def gap(self, channels: Sequence[str], reason: str) -> None:
         if self.shared.server.relay_on_gap == "close":
-            self.end(errors.CloseCode.RESTARTING, "events may have been lost; connect again and re-read")
+            self.end(errors.CloseCode.RESTARTING, "events may have been lost; reconnect and read again")
 
     def gap_frame(self, channels: list[str]) -> bytes:
         self.gap(channels, "")

@@ -1,6 +1,6 @@
-"""The JSON-RPC WebSocket.
+"""The JSON-RPC WebSocket at /rpc.
 
-Owns the notifications that the server sends of its own accord, as frames. Must not know what they are about.
+Owns which effects become notifications of the server (rpc.gap, rpc.ended, rpc.expiring). Must not know their causes.
 """
 
 import time
@@ -27,7 +27,7 @@ class RpcSocket(session_socket.SessionSocket):
     def receive(self, message: str | bytes) -> list[effects.Effect]:
         return self.session.receive(message, time.monotonic())
 
-    def tell(self, effect: effects.Effect) -> None:
+    def inform(self, effect: effects.Effect) -> None:
         match effect:
             case effects.SubscriptionsEnded(channels, reason):
                 self.outbox.reply(ws_frames.text(rpc_methods.ended(channels, reason)))

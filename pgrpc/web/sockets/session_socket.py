@@ -1,7 +1,7 @@
-"""A WebSocket with a session: what its messages lead to is performed.
+"""A WebSocket with a session: passes messages to the session, and performs its effects.
 
-Owns the way from a message to the session, and that a client which does not read its replies is not read from. Must not
-know the protocol: the session does.
+Owns this way, and backpressure: the server reads no more from a client that does not read its replies. Must not know
+the protocol: the session does.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -15,7 +15,7 @@ from pgrpc.web.sockets import websocket
 
 
 class SessionSocket(websocket.Socket):
-    """make: what a session is made by."""
+    """make: the class of the session."""
 
     make: type[session.Session]
     # See websocket.Socket.
@@ -35,12 +35,12 @@ class SessionSocket(websocket.Socket):
         self.performer = performer.Performer(shared, self.session, self)
 
     def allowed(self) -> rules.Allowed:
-        """The channels that these clients may have."""
+        """The channels that clients of this kind may subscribe to."""
         return self.shared.channels
 
     @property
     def subject(self) -> str | None:
-        """Of the client's identity."""
+        """The subject of the client's identity."""
         client = self.session.client
         return None if client is None else client.subject
 
@@ -58,31 +58,31 @@ class SessionSocket(websocket.Socket):
             self.performer.bug(error)
             return None
         if self.outbox.replies > self.shared.limits.result_size:
-            return self.outbox.drained()  # a client that does not read its replies is not read from
+            return self.outbox.drained()  # backpressure
         self._alive = True
         return None
 
     def receive(self, message: str | bytes) -> list[effects.Effect]:
-        """What a message leads to."""
+        """The effects of a message."""
         raise NotImplementedError
 
     def end(self, code: errors.CloseCode, reason: str) -> None:
         super().end(code, reason)
-        self.leave()  # now, and not only when the client has answered
+        self.leave()  # now, not when the client has answered the close frame
 
     def on_close(self) -> None:
         super().on_close()
         self.leave()
 
     def leave(self) -> None:
-        """Cancel and release what the client has; again at will."""
+        """Cancel and release everything of the client; may be called again."""
         if hasattr(self, "performer"):  # otherwise it has gone before it was admitted
             self.performer.close()
 
     def send(self, text: str, *, more: bool) -> None:
         self.outbox.reply(ws_frames.text(text), more=more)
 
-    def tell(self, effect: effects.Effect) -> None:
+    def inform(self, effect: effects.Effect) -> None:
         pass
 
     def activated(self, channels: Sequence[str]) -> None:

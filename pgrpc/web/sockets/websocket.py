@@ -1,7 +1,6 @@
-"""WebSockets: what all of them have in common.
+"""The base class of all WebSockets: handshake, keep-alive and close.
 
-Owns the handshake, a connection's life and its end. Must not know who may come in (admission does), nor what a client
-may ask for.
+Owns the life of a connection. Must not know who is admitted (admission does), nor what a client may request.
 """
 
 import contextlib
@@ -21,15 +20,15 @@ from pgrpc.web.sockets import frame_reader, outbox
 
 
 class Socket(WebSocketHandler):
-    """A client's connection, a subscriber of the hub."""
+    """A client's connection, and a subscriber of the hub."""
 
     kind: hub.Kind
     door: ClassVar[admission.Door]
     ping_data = b""
-    """What a ping carries; the client sends it back (RFC 6455 section 5.5.2)."""
+    """The payload of a ping, which the client sends back (RFC 6455 section 5.5.2)."""
 
-    # An idle connection must cost little. With these beside Tornado's the dictionary of a handler would outgrow what
-    # Python shares among those of a class (30 keys): 1.4 kB of each connection.
+    # With these attributes beside Tornado's, a handler's dictionary would exceed the 30 keys that Python shares among
+    # the instances of a class: 1.4 kB for each connection.
     __slots__ = (
         "_alive", "_ended", "_gone", "_progress", "_quota", "_silent", "outbox", "shared",
     )  # fmt: skip
@@ -63,15 +62,15 @@ class Socket(WebSocketHandler):
             self.admitted(outcome.client)
 
     def admitted(self, client: identity.Identity | None) -> None:
-        """It is known who the client is. None: it must log in first."""
+        """The client is admitted. client: its identity; None if it must log in first."""
         raise NotImplementedError
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
-        """Never the one that holds the token."""
+        """Never the subprotocol that contains the token."""
         return bearer.SUBPROTOCOL if bearer.SUBPROTOCOL in subprotocols else None
 
     def refuse(self, refused: admission.Refused) -> None:
-        """Answer the handshake with this instead of the upgrade."""
+        """Answer the handshake with this refusal instead of the upgrade."""
         self.set_status(refused.status)
         for name, value in refused.headers.items():
             self.set_header(name, value)
@@ -81,17 +80,17 @@ class Socket(WebSocketHandler):
     def open(self, *args: str, **kwargs: str) -> None:
         protocol = self.ws_connection
         assert isinstance(protocol, frame_reader.Protocol)
-        if self._gone:  # it left while LISTEN was in flight, and Tornado reports that only once
+        if self._gone:  # it closed while LISTEN was in flight, which Tornado reports only once
             return
         self.set_nodelay(True)
         self.shared.sockets.add(self)
         self.shared.no_sockets.clear()
         self.outbox.open(protocol.stream)
-        if self._ended is not None:  # before the handshake was done: it could not be closed then
+        if self._ended is not None:  # `end` was called before the handshake was done
             self.close(*self._ended)
 
     def on_finish(self) -> None:
-        if self.get_status() != 101:  # otherwise it is only beginning
+        if self.get_status() != 101:  # otherwise the WebSocket is only beginning
             self._quota.release()
 
     def on_close(self) -> None:
@@ -104,7 +103,7 @@ class Socket(WebSocketHandler):
 
     @property
     def subject(self) -> str | None:
-        """Of the client's identity."""
+        """The subject of the client's identity."""
         raise NotImplementedError
 
     @property
@@ -113,13 +112,13 @@ class Socket(WebSocketHandler):
 
     @property
     def deliver(self) -> hub.Deliver:
-        return self.outbox.event  # and not a method of ours around it: there are thousands of clients to an event
+        return self.outbox.event  # directly, without a method around it, because of thousands of clients per event
 
     def on_pong(self, data: bytes) -> None:
         self._alive = True
 
     def check_alive(self) -> bool:
-        # A client that is taking in a long reply cannot answer before it has it all: what it takes is a sign too.
+        # A client that is receiving a long reply cannot answer a ping before its end: progress counts too.
         server = self.shared.server
         if self._alive or self.outbox.progress != self._progress:
             self._alive = False
@@ -137,7 +136,7 @@ class Socket(WebSocketHandler):
         return False
 
     def end(self, code: errors.CloseCode, reason: str) -> None:
-        """Close from our side; nothing is sent after that."""
+        """Close the connection with this code and reason; nothing is sent after that."""
         self.outbox.finish()
         self.outbox.close()
         self._ended = code, reason
@@ -152,12 +151,12 @@ class Socket(WebSocketHandler):
         raise NotImplementedError
 
     def gap_frame(self, channels: list[str]) -> bytes:
-        """What tells the client that events of these channels were dropped; b"" where nothing can."""
+        """The frame that reports dropped events of these channels; b"" if the protocol has none."""
         raise NotImplementedError
 
     def too_slow(self) -> None:
         self.shared.observe(observe.SlowClient(self.address, self.outbox.events))
-        self.end(errors.CloseCode.TOO_SLOW, "too slow: too many events wait that the client has not read")
+        self.end(errors.CloseCode.TOO_SLOW, "too slow: the client has too many unread events")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self.set_header("Content-Type", "text/plain; charset=utf-8")

@@ -46,7 +46,7 @@ async def test_stalled_readers(here: breakable.World, tmp_path: Path, table: led
                     await here.run(BURST, channel, 3000, first, first + 99)
                     sent[channel] += range(first, first + 100)
                 assert (await healthy[0].ask("add", 1, 2))["result"] == 3
-            server.wait_for("it does not read")
+            server.wait_for("it reads too slowly")
             for peer in (*stalled.values(), relay):
                 peer.unstall()
             assert await stalled["a"].closed() == 4408
@@ -139,7 +139,7 @@ async def test_half_open(here: breakable.World, tmp_path: Path, table: ledger.Ta
             assert server.descriptors <= before
             await asyncio.sleep(1)
             assert all(peer.code is None and peer.pings >= 2 for peer in living)
-        assert server.count("gave no sign of life") <= 1  # 30 clients, one line
+        assert server.count("did not answer a ping") <= 1  # 30 clients, one line
         table.row(
             "30 half-open clients: they answer no ping", received="", told="dropped within two intervals", calls=""
         )

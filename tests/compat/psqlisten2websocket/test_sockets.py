@@ -89,7 +89,7 @@ def test_frames(database: Database, tmp_path: Path) -> None:
             notify(database, "{}")
             assert second.text() == "{}"
         assert first.text() == "{}"
-        server.wait_for("left out an event of channel 'events' for clients of /ws: its payload is not JSON")
+        server.wait_for("skipped an event of channel 'events' for clients of /ws: its payload is not JSON")
         assert "secret" not in server.log
         with Peer(server, "/listen/events") as raw:  # other clients receive the same, not indented
             assert raw.answer.status == "HTTP/1.1 101 Switching Protocols"

@@ -62,7 +62,7 @@ async def test_an_identity_holds_until_its_token_does(clock: Clock) -> None:
 
 
 async def test_only_so_many_are_remembered(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authenticator, "_REMEMBERED", 2)
+    monkeypatch.setattr(authenticator, "_CACHE_SIZE", 2)
     made = make(clock)
     a, b, c = (sign(sub=name) for name in "abc")
     first = [await made.authenticate(token) for token in (a, b)]
@@ -77,9 +77,9 @@ async def test_roles_that_are_taken_back(clock: Clock) -> None:
     token = sign()
     await made.authenticate(token)
     made.permit(["other"])
-    assert await reason(made, token) == "the token names a role that it may not have"
+    assert await reason(made, token) == "the token's role is not allowed"
     for never in ("", "none"):
-        assert await reason(make(clock), sign(role=never)) == "the token names a role that it may not have"
+        assert await reason(make(clock), sign(role=never)) == "the token's role is not allowed"
 
 
 async def test_no_token_is_taken_before_the_roles_are_known(clock: Clock) -> None:
@@ -89,7 +89,7 @@ async def test_no_token_is_taken_before_the_roles_are_known(clock: Clock) -> Non
 
 
 async def test_nobody(clock: Clock) -> None:
-    assert await reason(make(clock), None) == "a token is needed"
+    assert await reason(make(clock), None) == "a token is required"
     found = await make(clock, config.Auth(secret=SECRET, anonymous_role="anon")).authenticate(None)
     assert (found.role, found.settings) == ("anon", {"request.jwt.claims": '{"role":"anon"}'})
 
@@ -104,7 +104,7 @@ async def test_another_secret_from_now_on(clock: Clock) -> None:
     old, new = sign(), sign("t" * 32)
     await made.authenticate(old)
     await made.reload(config.Auth(secret="t" * 32))
-    assert await reason(made, old) == "the token's signature is wrong"
+    assert await reason(made, old) == "the token's signature is invalid"
     assert (await made.authenticate(new)).role == "web"
     for wrong in (config.Auth(jwks="https://x/"), config.Auth(public_key="-----BEGIN x")):
         with pytest.raises(keys.BadKey):

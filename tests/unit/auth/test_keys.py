@@ -43,9 +43,9 @@ def of_set(*listed: Any, pinned: Any = ()) -> Any:
     ],
 )
 def test_a_key_is_for_its_own_kind(auth: config.Auth, expected: set[str]) -> None:
-    found = keys.given(auth)
+    found = keys.configured(auth)
     assert algorithms(found) == expected
-    assert keys.taken(auth, found) == (expected or {"RS256", "ES256"})
+    assert keys.accepted_algorithms(auth, found) == (expected or {"RS256", "ES256"})
     assert "s3cret" not in repr(found)
 
 
@@ -59,20 +59,20 @@ PRIVATE = RSA.private_bytes(
     [
         (
             config.Auth(secret=token_issuer.pem(RSA)),
-            "looks like a public key, which is no secret: write it as public_key",
+            "looks like a public key, not a secret: set auth.public_key instead",
         ),
-        (config.Auth(public_key=PRIVATE), "is a private key, which the server has no use for: give the public one"),
-        (config.Auth(public_key="-----BEGIN x"), "is not the PEM text of a public key or certificate"),
-        (config.Auth(public_key="-----BEGIN CERTIFICATE-----"), "is not the PEM text of a public key or certificate"),
-        (config.Auth(public_key=token_issuer.pem(SHORT)), "is an RSA key of 1024 bits; at least 2048 are needed"),
+        (config.Auth(public_key=PRIVATE), "is a private key: use the public key"),
+        (config.Auth(public_key="-----BEGIN x"), "is not a public key or certificate in PEM"),
+        (config.Auth(public_key="-----BEGIN CERTIFICATE-----"), "is not a public key or certificate in PEM"),
+        (config.Auth(public_key=token_issuer.pem(SHORT)), "is an RSA key of 1024 bits; at least 2048 are required"),
         (
             config.Auth(public_key=token_issuer.pem(P256), algorithms=("RS256",)),
-            "is for ES256: none of them is in auth.algorithms",
+            "is for ES256, and auth.algorithms lists none of these",
         ),
         *(
             (
                 config.Auth(public_key=token_issuer.pem(odd)),
-                "is of a kind that tokens are not signed with: RSA, EC (P-256, P-384, P-521) or Ed25519 is needed",
+                "is of an unsupported kind: use RSA, EC (P-256, P-384, P-521) or Ed25519",
             )
             for odd in (KOBLITZ, dsa.generate_private_key(1024))
         ),
@@ -80,12 +80,12 @@ PRIVATE = RSA.private_bytes(
 )
 def test_bad_keys(auth: config.Auth, words: str) -> None:
     with pytest.raises(keys.BadKey) as caught:
-        keys.given(auth)
+        keys.configured(auth)
     assert str(caught.value) == words
 
 
 def test_a_certificate_holds_a_public_key() -> None:
-    assert algorithms(keys.given(config.Auth(public_key=CERTIFICATE))) == {"ES256"}
+    assert algorithms(keys.configured(config.Auth(public_key=CERTIFICATE))) == {"ES256"}
 
 
 def test_a_set_gives_the_keys_that_are_of_use() -> None:
@@ -130,10 +130,10 @@ def test_a_set_is_pinned_to_the_algorithms_of_the_file() -> None:
         (b"<html>", "is not JSON"),
         (b"\xff", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
-        (b"[]", 'is no key set: it has no list "keys"'),
-        (b'{"keys": {}}', 'is no key set: it has no list "keys"'),
-        (b'{"keys": []}', "has no key for RS256, ES256"),
-        (b'{"keys": [' + b"1," * 100 + b"1]}", "has 101 keys; at most 100 are taken"),
+        (b"[]", 'is not a key set: it has no list "keys"'),
+        (b'{"keys": {}}', 'is not a key set: it has no list "keys"'),
+        (b'{"keys": []}', "has no usable key for RS256, ES256"),
+        (b'{"keys": [' + b"1," * 100 + b"1]}", "has 101 keys; the limit is 100"),
     ],
 )
 def test_bad_sets(data: bytes, words: str) -> None:
@@ -146,10 +146,10 @@ def test_a_key_is_found_by_its_name_and_kind() -> None:
     a, b = keys.Key(frozenset(["RS256"]), 1, "a"), keys.Key(frozenset(["RS256"]), 2, "b")
     other, nameless = keys.Key(frozenset(["ES256"]), 3, "a"), keys.Key(frozenset(["RS256"]), 4)
     listed = [a, b, other, nameless]
-    assert keys.fitting(listed, "RS256", "a") == [a, nameless]
-    assert keys.fitting(listed, "RS256", None) == [a, b, nameless]
-    assert keys.fitting(listed, "RS256", "c") == [nameless]
-    assert keys.fitting(listed, "HS256", "a") == []
+    assert keys.candidates(listed, "RS256", "a") == [a, nameless]
+    assert keys.candidates(listed, "RS256", None) == [a, b, nameless]
+    assert keys.candidates(listed, "RS256", "c") == [nameless]
+    assert keys.candidates(listed, "HS256", "a") == []
 
 
 CERTIFICATE = """\

@@ -144,7 +144,7 @@ async def test_it_is_fetched_anew_now_and_then(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyset, "_PATIENCE", 0.001)
+    monkeypatch.setattr(keyset, "_TIMEOUT", 0.001)
     async with running("a") as made:
         made.source.go.clear()
         await made.set.renew()

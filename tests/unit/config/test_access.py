@@ -62,7 +62,7 @@ def test_no_rates(text: str) -> None:
 RATE = "must be a rate: a whole number in a second or a minute, such as 10/s or 100/min"
 QUOTE = "must be text, not a number: put it in quotes"
 BLANK = "must not be blank: write the function's name"
-NO_CLAIM = "names no claim: write it like {sub} or {app_metadata.org}, {{ for a brace"
+NO_CLAIM = "is not a claim: write {sub} or {app_metadata.org}, or {{ for a brace"
 CLAIM = "contains a claim, so it needs the section auth; write {{ and }} for literal braces"
 NO_AUTH = "needs the section auth: without it clients have no roles"
 
@@ -91,7 +91,7 @@ NO_AUTH = "needs the section auth: without it clients have no roles"
             'channels: {"user.{sub}": }\n',
             f'2:12: channels."user.{{sub}}": {CLAIM}',
         ),
-        (AUTH + 'channels: {"a{b": }\n', '3:12: channels."a{b": a { stands alone: write {{ for a brace'),
+        (AUTH + 'channels: {"a{b": }\n', '3:12: channels."a{b": unmatched {: write {{ for a brace'),
         (
             AUTH + 'channels: {"{a..b}*": }\n',
             '3:12: channels."{a..b}*": {a..b} ' + NO_CLAIM,

@@ -82,8 +82,8 @@ def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.load(tmp_path / "config.yaml", {}).server.tls == found
 
 
-ANOTHERS = "is not the key of the certificate, which must be the first one in its file"
-LOCKED = "has a passphrase, and nobody is there to type it: store the key without one"
+ANOTHERS = "does not match the certificate, which must be the first one in its file"
+LOCKED = "is encrypted with a passphrase: store the key without one"
 
 
 @pytest.mark.parametrize(
@@ -92,15 +92,15 @@ LOCKED = "has a passphrase, and nobody is there to type it: store the key withou
         ("none", "localhost.key", "server.tls.certificate: none: cannot be read: No such file or directory"),
         ("localhost.pem", "none", "server.tls.key: none: cannot be read: No such file or directory"),
         ('"x\\0"', "localhost.key", "server.tls.certificate: x\0: a file name cannot hold the character NUL"),
-        ("localhost.key", "localhost.key", "server.tls.certificate: localhost.key: holds no certificate in PEM"),
-        ("localhost.pem", "localhost.pem", "server.tls.key: localhost.pem: holds no private key in PEM"),
+        ("localhost.key", "localhost.key", "server.tls.certificate: localhost.key: contains no certificate in PEM"),
+        ("localhost.pem", "localhost.pem", "server.tls.key: localhost.pem: contains no private key in PEM"),
         ("localhost.pem", "other.key", f"server.tls.key: other.key: {ANOTHERS}"),
         ("localhost.pem", "rsa.key", f"server.tls.key: rsa.key: {ANOTHERS}"),
         ("localhost.pem", "locked.key", f"server.tls.key: locked.key: {LOCKED}"),
         (
             "torn.pem",
             "localhost.key",
-            "server.tls.certificate: torn.pem: cannot be read as PEM, or its key cannot",
+            "server.tls.certificate: torn.pem: is not valid PEM, or its key is not",
         ),
     ],
 )

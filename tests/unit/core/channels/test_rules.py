@@ -173,8 +173,8 @@ def test_a_claim_cannot_widen_a_rule(entry: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "sub", "reason"),
     [
-        ("user.a", "b", "'user.{sub}' has a claim that is another in the token"),
-        ("user.a", "b.c", "'user.{sub}' has a claim that the token lacks, or whose value cannot be part of a name"),
+        ("user.a", "b", "the token has another value for a claim in 'user.{sub}'"),
+        ("user.a", "b.c", "the token lacks a claim in 'user.{sub}', or its value cannot be part of a channel name"),
         ("user.a.b", "a", "not listed in the file"),
         ("other", "a", "not listed in the file"),
     ],
@@ -217,7 +217,7 @@ def test_roles() -> None:
     of = rules.Channels([rules.Entry("a", roles=("x", "y")), rules.Entry("b")])
     assert asked(of, "a", somebody("x")) is None
     assert asked(of, "b", somebody("z")) is None
-    assert of.rule("a", somebody("z")) == rules.Refusal("not allowed", "'a' is not for the role z")
+    assert of.rule("a", somebody("z")) == rules.Refusal("not allowed", "the roles of 'a' do not include z")
     assert asked(of, "a") == "not allowed"
 
 

@@ -24,7 +24,7 @@ def test_paths(text: str, path: claims.Path) -> None:
 
 @pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", '"a', '""', 'a"b"', '"a"b'])
 def test_no_paths(text: str) -> None:
-    with pytest.raises(claims.Malformed, match="names no claim"):
+    with pytest.raises(claims.Malformed, match="is not a claim"):
         claims.path(text)
 
 
@@ -46,9 +46,9 @@ def test_names(name: str, texts: list[str], paths: list[claims.Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("a{b", "a { stands alone: write {{ for a brace"),
-        ("a}b", "a } stands alone: write }} for a brace"),
-        ("{}", "{} names no claim: write it like {sub} or {app_metadata.org}, {{ for a brace"),
+        ("a{b", "unmatched {: write {{ for a brace"),
+        ("a}b", "unmatched }: write }} for a brace"),
+        ("{}", "{} is not a claim: write {sub} or {app_metadata.org}, or {{ for a brace"),
     ],
 )
 def test_braces_that_are_wrong(name: str, words: str) -> None:

@@ -15,6 +15,6 @@ def test_what_a_token_said_is_not_shown() -> None:
 
 def test_more_settings_are_beside_the_others() -> None:
     ann = identity.Identity("web", {"sub": "ann"}, {"a": "1"}, 5.0)
-    more = ann.having({"b": "2"})
+    more = ann.with_settings({"b": "2"})
     assert (more.role, more.claims, dict(more.settings), more.expires) == ("web", ann.claims, {"a": "1", "b": "2"}, 5.0)
     assert dict(ann.settings) == {"a": "1"}

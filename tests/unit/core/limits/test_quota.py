@@ -10,8 +10,8 @@ def test_an_address_and_the_server_have_a_limit_each() -> None:
     first, second, third = (quota.Quota(counted) for _ in range(3))
     assert first.acquire(LIMITS, "192.0.2.1") is None
     assert second.acquire(LIMITS, "192.0.2.2") is None
-    assert third.acquire(LIMITS, "192.0.2.1") == "this address has as many connections as it may"
-    assert third.acquire(LIMITS, "192.0.2.3") == "the server has as many connections as it may"
+    assert third.acquire(LIMITS, "192.0.2.1") == "too many connections from this address"
+    assert third.acquire(LIMITS, "192.0.2.3") == "too many connections to this server"
 
 
 def test_what_is_released_can_be_acquired_again_and_releasing_twice_is_once() -> None:

@@ -63,7 +63,7 @@ def test_each_key_has_a_bucket_of_its_own() -> None:
 
 
 def test_the_one_that_was_used_longest_ago_is_forgotten() -> None:
-    rates = ratelimit.Rates(most=2)
+    rates = ratelimit.Rates(limit=2)
     one = ratelimit.Rate(1)
     assert [rates.take(who, one, 0.0) for who in ("ann", "bob", "ann", "eve", "ann", "bob")] == [0, 0, 1, 0, 1, 0]
     assert len(rates) == 2

@@ -169,7 +169,7 @@ def test_one_who_does_not_log_in_in_time() -> None:
 def test_nobody_logs_in_where_there_are_no_terms() -> None:
     of = login.LoginState(None, None)
     assert of.begin(0.0) == []
-    with pytest.raises(errors.MethodNotFound, match="takes no tokens"):
+    with pytest.raises(errors.MethodNotFound, match="accepts no tokens"):
         of.log_in(ticket(), "token")
 
 

@@ -613,7 +613,7 @@ def logging_ticket(client: rpc_session.RpcSession) -> effects.Ticket:
 def test_roles() -> None:
     client = identified(ANON)
     denied, *done = receive(client, request("sub", ["not", "looked at"], id=7))
-    assert denied == effects.Denied("method 'sub'", "the role anon is not among its roles")
+    assert denied == effects.Denied("method 'sub'", "its roles do not include anon")
     assert code(done) == (-32003, 7)
     assert sent(done)["error"]["message"] == "Not allowed"
     assert executed(receive(identified(ANN), request("sub", id=7)))
@@ -650,7 +650,7 @@ def test_nobody_logs_in_where_nobody_has_an_identity(client: rpc_session.RpcSess
     assert client.begin(0.0) == client.tick(1e12) == []
     done = receive(client, request("rpc.login", ["t"], id=7))
     assert code(done) == (-32601, 7)
-    assert "this server takes no tokens" in sent(done)["error"]["message"]
+    assert "this server accepts no tokens" in sent(done)["error"]["message"]
 
 
 def test_one_login_at_a_time() -> None:
@@ -734,7 +734,7 @@ def test_the_end_of_an_identity_without_an_anonymous_role() -> None:
     client = identified()
     (login,) = client.tick(1000.0)
     assert isinstance(login, effects.Login)
-    (close,) = client.fail(login.ticket, errors.Unauthenticated("a token is needed"))
+    (close,) = client.fail(login.ticket, errors.Unauthenticated("a token is required"))
     assert isinstance(close, effects.Close)
     assert close.code == errors.CloseCode.UNAUTHENTICATED
 

@@ -23,7 +23,7 @@ LISTED = [
     rules.Entry("odd", authorize="not_there"),
     rules.Entry("short", authorize="takes_a_number"),
 ]
-UNAVAILABLE = "unavailable: the database cannot decide now whether it is allowed; try again"
+UNAVAILABLE = "unavailable: the database could not check whether it is allowed; try again"
 LEFT = "unsubscribed before it took effect"
 
 
@@ -78,7 +78,7 @@ def hear(of: subscriptions.Subscriptions, *names: str, client: Any = ANN) -> Non
     mine = ticket()
     steps = of.on(mine, names, client)
     for question in asked(steps).values():
-        of.decided(question, "true")
+        of.checked(question, "true")
     assert answer(of.took_effect(mine, dict.fromkeys(names, "ok"))) == dict.fromkeys(names, "ok")
 
 
@@ -127,11 +127,11 @@ def test_listen_comes_when_the_last_question_is_answered() -> None:
     questions = asked(steps)
     assert list(questions) == ["room.1", "room.2", "vip.1"]
     assert wanted(steps) == []
-    assert all(of.asks(each) for each in questions.values())
-    assert of.decided(questions["room.2"], "true") == []
-    assert not of.asks(questions["room.2"])
-    assert denied(of.decided(questions["vip.1"], "false")) == ["may_listen, authorize of 'vip.*', returned false"]
-    assert wanted(of.decided(questions["room.1"], "true")) == ["news", "room.1", "room.2"]
+    assert all(of.is_check(each) for each in questions.values())
+    assert of.checked(questions["room.2"], "true") == []
+    assert not of.is_check(questions["room.2"])
+    assert denied(of.checked(questions["vip.1"], "false")) == ["may_listen, authorize of 'vip.*', returned false"]
+    assert wanted(of.checked(questions["room.1"], "true")) == ["news", "room.1", "room.2"]
     done = of.took_effect(mine, dict.fromkeys(("news", "room.1", "room.2"), "ok"))
     assert answer(done) == {"news": "ok", "room.1": "ok", "room.2": "ok", "vip.1": "not allowed"}
 
@@ -159,7 +159,7 @@ def test_listen_comes_when_the_last_question_is_answered() -> None:
 def test_what_is_not_a_yes(said: str | errors.RpcError, words: str, reason: str) -> None:
     of = make()
     (question,) = asked(of.on(ticket(), ["room.1"], ANN)).values()
-    steps = of.decided(question, said)
+    steps = of.checked(question, said)
     assert denied(steps) == [reason]
     assert answer(steps) == {"room.1": words}
     assert held(of) == []
@@ -173,7 +173,7 @@ def test_a_function_that_is_not_known_or_cannot_be_asked() -> None:
         "not_there, authorize of 'odd', could not be called: the database is unavailable, or too busy",
         "takes_a_number, authorize of 'short', failed: Invalid params",
     ]
-    assert wanted(of.decided(asked(steps)["room.1"], "true")) == ["news", "room.1"]
+    assert wanted(of.checked(asked(steps)["room.1"], "true")) == ["news", "room.1"]
     assert answer(of.took_effect(mine, {"news": "ok", "room.1": "ok"})) == {
         "odd": UNAVAILABLE,
         "short": "not allowed",
@@ -188,7 +188,7 @@ def test_what_is_held_or_asked_about_counts_for_the_limit_and_what_was_refused_d
     (question,) = asked(of.on(ticket(), ["room.1"], ANN)).values()
     hear(of, "news")
     assert answer(of.on(ticket(), ["shut", "news"], ANN)) == {"shut": full, "news": "ok"}
-    of.decided(question, "false")
+    of.checked(question, "false")
     hear(of, "shut")
 
 
@@ -201,7 +201,7 @@ def test_what_is_on_its_way_is_counted_until_it_is_answered() -> None:
     assert of.requested == 4
     of.took_effect(mine, {"news": "ok"})
     assert of.requested == 3
-    of.decided(question, "false")
+    of.checked(question, "false")
     assert of.requested == 0
 
 
@@ -214,8 +214,8 @@ def test_given_up_while_it_is_asked_about() -> None:
         {"room.1": "ok", "x": "not subscribed"},
         [effects.Unsubscribe(["room.1"])],
     )
-    assert of.decided(questions["room.1"], "true") == []
-    assert wanted(of.decided(questions["room.2"], "true")) == ["room.2"]
+    assert of.checked(questions["room.1"], "true") == []
+    assert wanted(of.checked(questions["room.2"], "true")) == ["room.2"]
     assert answer(of.took_effect(mine, {"room.2": "ok"})) == {"room.1": LEFT, "room.2": "ok"}
 
 
@@ -223,7 +223,7 @@ def test_given_up_while_it_is_asked_about_and_then_refused() -> None:
     of = make()
     (question,) = asked(of.on(ticket(), ["room.1"], ANN)).values()
     of.off(["room.1"])
-    assert answer(of.decided(question, "false")) == {"room.1": LEFT}
+    assert answer(of.checked(question, "false")) == {"room.1": LEFT}
 
 
 def test_after_the_end_nothing_is_answered() -> None:
@@ -233,7 +233,7 @@ def test_after_the_end_nothing_is_answered() -> None:
     (question,) = asked(of.on(other, ["room.1"], ANN)).values()
     assert sorted(of.close()) == ["news", "room.1"]
     assert of.took_effect(mine, {"news": "ok"}) == []
-    assert not of.asks(question)
+    assert not of.is_check(question)
     assert of.close() == []
 
 
@@ -245,7 +245,7 @@ def test_what_the_new_one_may_have_stays_and_the_rest_ends() -> None:
     hear(of, "news", "shut", "user.ann")
     steps = of.renew(BOB)
     assert ended(steps) == [(["user.ann"], "not allowed")]
-    assert denied(steps) == ["'user.{sub}' has a claim that is another in the token"]
+    assert denied(steps) == ["the token has another value for a claim in 'user.{sub}'"]
     assert not of.renewing
     steps = of.renew(ANON)
     assert ended(steps) == [(["shut"], "not allowed")]
@@ -260,9 +260,9 @@ def test_the_function_is_asked_again_and_what_it_allows_stays() -> None:
     assert [step.caller for step in steps if isinstance(step, effects.Execute)] == [BOB, BOB]
     questions = asked(steps)
     assert of.renewing
-    assert of.decided(questions["room.1"], "true") == []
+    assert of.checked(questions["room.1"], "true") == []
     assert of.renewing
-    steps = of.decided(questions["room.2"], "false")
+    steps = of.checked(questions["room.2"], "false")
     assert ended(steps) == [(["room.2"], "not allowed")]
     assert denied(steps) == ["may_listen, authorize of 'room.*', returned false"]
     assert not of.renewing
@@ -273,7 +273,7 @@ def test_what_cannot_be_asked_ends() -> None:
     of = make()
     hear(of, "room.1")
     (question,) = asked(of.renew(BOB)).values()
-    assert ended(of.decided(question, errors.Unavailable())) == [(["room.1"], UNAVAILABLE)]
+    assert ended(of.checked(question, errors.Unavailable())) == [(["room.1"], UNAVAILABLE)]
 
 
 def test_an_answer_about_somebody_that_the_client_is_no_more_counts_for_nothing() -> None:
@@ -281,9 +281,9 @@ def test_an_answer_about_somebody_that_the_client_is_no_more_counts_for_nothing(
     hear(of, "room.1")
     (about_bob,) = asked(of.renew(BOB)).values()
     (about_ann,) = asked(of.renew(ANN)).values()
-    assert of.decided(about_bob, "false") == []
+    assert of.checked(about_bob, "false") == []
     assert of.renewing
-    assert of.decided(about_ann, "true") == []
+    assert of.checked(about_ann, "true") == []
     assert held(of) == ["room.1"]
 
 
@@ -292,7 +292,7 @@ def test_what_was_given_up_meanwhile_is_not_told() -> None:
     hear(of, "room.1")
     (question,) = asked(of.renew(BOB)).values()
     of.off(["room.1"])
-    assert ended(of.decided(question, "false")) == []
+    assert ended(of.checked(question, "false")) == []
 
 
 def test_what_is_on_its_way_is_refused_in_its_answer() -> None:
@@ -316,8 +316,8 @@ def test_what_is_asked_about_is_asked_about_for_the_new_one_whose_answer_counts(
     (about_bob,) = asked(of.renew(BOB)).items()
     answers = [(about_ann[1], "false" if said == "true" else "true"), (about_bob[1], said)]
     first, second = reversed(answers) if new_one_first else answers
-    assert wanted(of.decided(*first)) == []
-    steps = of.decided(*second)
+    assert wanted(of.checked(*first)) == []
+    steps = of.checked(*second)
     if said == "true":
         assert wanted(steps) == ["room.1"]
     else:
@@ -328,10 +328,10 @@ def test_what_waits_for_listen_is_asked_about_as_what_is_heard() -> None:
     of = make()
     mine = ticket()
     (about_ann,) = asked(of.on(mine, ["room.1"], ANN)).values()
-    assert wanted(of.decided(about_ann, "true")) == ["room.1"]
+    assert wanted(of.checked(about_ann, "true")) == ["room.1"]
     (about_bob,) = asked(of.renew(BOB)).values()
     assert of.renewing
-    assert of.decided(about_bob, "false")[1:] == [effects.Unsubscribe(["room.1"])]
+    assert of.checked(about_bob, "false")[1:] == [effects.Unsubscribe(["room.1"])]
     assert answer(of.took_effect(mine, {"room.1": LEFT})) == {"room.1": "not allowed"}
 
 
