@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -370,7 +371,7 @@ class TestCancel:
         async with serving(embedded_database, pool_size=1, reset=reset) as calls:
             cancelled = 0
             for turn in range(200):
-                job, end = calls.begin("doze", turn % 5 / 1000)
+                job, end = calls.begin("doze", Decimal(turn % 5) / 1000)
                 _, following = calls.begin("echo", turn)
                 if turn % 2:
                     await asyncio.sleep(turn / 100_000)  # at every point of the call

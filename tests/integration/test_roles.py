@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -245,8 +246,8 @@ async def test_timeouts(given: Any, altered: Any) -> None:
         with pytest.raises(errors.Timeout) as caught:
             await calls.run(NOBODY, "sleeps", 10)
         assert caught.value.data["timeout"] == 0.5
-        await calls.run(NOBODY, "patient", 0.7)  # a function's own goes before its caller's
-        await calls.run(ANN, "sleeps", 0.7)
+        await calls.run(NOBODY, "patient", Decimal("0.7"))  # a function's own goes before its caller's
+        await calls.run(ANN, "sleeps", Decimal("0.7"))
         assert await calls.run(ANN, "settings", "statement_timeout") == {"statement_timeout": "10s"}
         assert await calls.run(NOBODY, "settings", "statement_timeout") == {"statement_timeout": "500ms"}
         assert await calls.run(NOBODY, "who") == [ANON, LOGIN, None]
