@@ -94,7 +94,7 @@ class Connection(connection.Connection):
 
         # psycopg2's placeholders -> PostgreSQL's: %s -> $1, %% -> %.
         numbers = itertools.count(1)
-        body = re.sub("%([%s])", lambda found: "%" if found[1] == "%" else f"${next(numbers)}", message.sql)
+        body = re.sub("%([%s])", lambda match: "%" if match[1] == "%" else f"${next(numbers)}", message.sql)
         self.run(f"{message.start}prepare {name} as {body}", None, prepared)
 
     def _execute(self, name: str, message: Message, done: Done) -> None:

@@ -38,18 +38,18 @@ def token(request: HTTPServerRequest, auth: config.Auth, places: Places, listed:
 
     Raises errors.Unauthenticated if there are several different ones, CookieFromElsewhere.
     """
-    found = {*_authorization(request)}
+    tokens = {*_authorization(request)}
     if places.subprotocol:
-        found.update(_subprotocols(request))
+        tokens.update(_subprotocols(request))
     if places.query and auth.query_parameter is not None:
-        found.update(value.decode("latin-1") for value in request.query_arguments.get(auth.query_parameter, ()))
+        tokens.update(value.decode("latin-1") for value in request.query_arguments.get(auth.query_parameter, ()))
     if places.cookie and auth.cookie is not None and (cookies := {*_cookies(request, auth.cookie)}):
         if not listed(request.headers.get("Origin", "")):
             raise CookieFromElsewhere
-        found |= cookies
-    if len(found) > 1:
+        tokens |= cookies
+    if len(tokens) > 1:
         raise errors.Unauthenticated("the request has more than one token: send one")
-    return found.pop() if found else None
+    return tokens.pop() if tokens else None
 
 
 def _authorization(request: HTTPServerRequest) -> Iterator[str]:
@@ -83,5 +83,5 @@ def challenge(reason: str | None) -> str:
 
 def settings(request: HTTPServerRequest, names: tuple[str, ...]) -> Mapping[str, str]:
     """The setting request.headers, as in PostgREST: a JSON object. names: in lower case. x-real-ip: the client's."""
-    found = {name: request.headers[name][:_HEADER_LENGTH] for name in names if name in request.headers}
-    return {"request.headers": json.dumps({**found, "x-real-ip": str(request.remote_ip)})}
+    headers = {name: request.headers[name][:_HEADER_LENGTH] for name in names if name in request.headers}
+    return {"request.headers": json.dumps({**headers, "x-real-ip": str(request.remote_ip)})}

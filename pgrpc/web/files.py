@@ -56,10 +56,10 @@ class File(pages.Page, StaticFileHandler):
             raise HTTPError(404)
         if self.path.endswith("/") and not os.path.isdir(absolute_path):  # the page's relative URLs would be wrong
             raise HTTPError(404)
-        found = super().validate_absolute_path(root, absolute_path)
-        if found is not None and (_is_hidden(Path(found).relative_to(os.path.realpath(root))) or not _readable(found)):
+        file = super().validate_absolute_path(root, absolute_path)
+        if file is not None and (_is_hidden(Path(file).relative_to(os.path.realpath(root))) or not _readable(file)):
             raise HTTPError(404)
-        return found
+        return file
 
     @classmethod
     def get_content(
@@ -70,8 +70,8 @@ class File(pages.Page, StaticFileHandler):
 
     def compute_etag(self) -> str:
         """From time and size: Tornado hashes the content only once, and would keep the hash of a changed file."""
-        found = self._stat()
-        return f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
+        status = self._stat()
+        return f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
 
     def get_cache_time(self, path: str, modified: Any, mime_type: str) -> int:
         """No cache time, also for URLs with a version (?v=), so that browsers notice a change."""

@@ -51,10 +51,10 @@ class Proxies:
         """
         if not self._is_trusted(_address(peer)):
             return Client(peer)
-        found = [self._follow(peer, hops) for hops in _hops(headers)]
-        if not found or any(client.address != found[0].address for client in found):
+        clients = [self._follow(peer, hops) for hops in _hops(headers)]
+        if not clients or any(client.address != clients[0].address for client in clients):
             return Client(peer)
-        return found[0]
+        return clients[0]
 
     def _follow(self, peer: str, hops: Sequence[_Hop]) -> Client:
         """From the right, as long as the senders are trusted proxies."""
@@ -77,10 +77,10 @@ def rate_limit_key(address: str) -> str:
 
     A site has at least a /64 (https://www.rfc-editor.org/rfc/rfc6177), so one client can use 2^64 addresses.
     """
-    found = _address(address.partition("%")[0]) if ":" in address else None
-    if found is None or found.version == 4:
-        return address if found is None else str(found)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    parsed = _address(address.partition("%")[0]) if ":" in address else None
+    if parsed is None or parsed.version == 4:
+        return address if parsed is None else str(parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _hops(headers: Mapping[str, str]) -> list[list[_Hop]]:

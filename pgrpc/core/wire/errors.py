@@ -97,9 +97,9 @@ class InvalidParams(RpcError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         first = f"{faults[0].path or 'params'}: {faults[0].message}"
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        others = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         super().__init__(
-            f"{self.default}: {first}{more}",
+            f"{self.default}: {first}{others}",
             [{"path": f.path, "rule": f.rule, "message": f.message} for f in faults[:MAX_FAULTS]],
         )
 
