@@ -126,6 +126,7 @@ async def build(
     reserved = [] if control is None else [control]
     events = listener.Listener(listen_connector, observer, probe_interval=config.database.listen_probe, always=reserved)
     subscribers = hub.Hub(events.listen, events.unlisten)
+    events.sink = subscribers  # before the dialects, one of which subscribes at once
     sockets = share.sockets if share else bind(config.server)[0]
     admitting = _admission(config, sockets, share, authenticator, observer)
     ready = readiness.Readiness(calls, events, functions, admitting, share)
@@ -136,7 +137,6 @@ async def build(
     )  # fmt: skip
     web = _web(shared, sockets, registry.routes(shared, config.dialects))
     operator = admin.Admin(web, authenticator, partial(_load, config.path, environ), observer)
-    events.sink = subscribers
     if control is not None:
         events.sink = admin_channel.AdminChannel(control, subscribers, operator.execute)
     background: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
