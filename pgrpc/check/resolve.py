@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pgrpc.config as configuration
-from pgrpc.check import callers, findings
-from pgrpc.core.functions import allowlist, catalog, narrowing, roles, routines
+from pgrpc.check import client_roles, findings
+from pgrpc.core.functions import allowlist, catalog, params_schema, roles, routines
 from pgrpc.postgres import connect, introspect
 
 Place = findings.Place
@@ -53,7 +53,7 @@ def invalid(config: configuration.Config, faults: Sequence[Finding]) -> configur
 
 async def inspect(config: configuration.Config, connector: connect.Connector) -> Resolved:
     """Raises ConfigMismatch, CannotConnect."""
-    named = list(callers.named(config))
+    named = list(client_roles.named(config))
     anonymous = None if config.auth is None else config.auth.anonymous_role
     found = await introspect.read(connector, dict(_functions(config)), sorted({name for _, name in named}), anonymous)
     return _Resolution(config, found, named).resolve()
@@ -112,14 +112,14 @@ class _Resolution:
             return frozenset(), None
         if self._auth is None:
             return frozenset(), frozenset((login.name,))
-        token_roles, clients = callers.possible(self._auth, login, known)
-        faults = list(callers.faults(self._auth, self._named, login, known, clients))
+        token_roles, clients = client_roles.possible(self._auth, login, known)
+        faults = list(client_roles.faults(self._auth, self._named, login, known, clients))
         if not clients and not faults and self._config.functions:
             words = f"no client can have a role: name an anonymous_role, or grant a role to {login.name}"
             faults.append((("auth",), words))
         for place, words in faults:
             self._findings.fault(place, words)
-        self._findings.warnings += callers.warnings(self._config, self._named, login, known, clients)
+        self._findings.warnings += client_roles.warnings(self._config, self._named, login, known, clients)
         return token_roles, clients or None
 
     def _functions(self, clients: allowlist.Callers) -> Mapping[str, catalog.Function]:
@@ -137,7 +137,9 @@ class _Resolution:
                 for routine in behind[entry.method]:
                     self._findings.warn(("functions", entry.method, "roles"), allowlist.public_warnings(routine))
             if entry.params is not None and (entry.method, "params") not in faulty:
-                self._findings.warn(("functions", entry.method, "params"), narrowing.warnings(entry.params.document))
+                self._findings.warn(
+                    ("functions", entry.method, "params"), params_schema.warnings(entry.params.document)
+                )
         return built.functions
 
     def _predicates(self, clients: allowlist.Callers) -> Mapping[str, catalog.Function]:

@@ -4,6 +4,7 @@ Owns everything that the file can say, and the words for what is wrong with it. 
 configures works.
 """
 
+from pgrpc.config.dialect_sections import Given, Section, Sections
 from pgrpc.config.lint import warnings
 from pgrpc.config.model import (
     Auth,
@@ -19,7 +20,6 @@ from pgrpc.config.model import (
     Tls,
 )
 from pgrpc.config.reader import load
-from pgrpc.config.sections import Given, Section, Sections
 from pgrpc.config.units import seconds
 
 __all__ = [

@@ -17,11 +17,11 @@ from pgrpc.config import (
     access,
     auth,
     convert,
+    dialect_sections,
     faults,
     model,
     schema,
     schemafiles,
-    sections,
     server,
     substitution,
     validate,
@@ -30,10 +30,10 @@ from pgrpc.config import (
 from pgrpc.core.channels import globs, rules
 from pgrpc.core.identity import claims
 
-_NONE: sections.Sections = MappingProxyType({})
+_NONE: dialect_sections.Sections = MappingProxyType({})
 
 
-def load(path: Path | str, environ: Mapping[str, str], dialects: sections.Sections = _NONE) -> model.Config:
+def load(path: Path | str, environ: Mapping[str, str], dialects: dialect_sections.Sections = _NONE) -> model.Config:
     """The configuration in a file, which may have these sections under `dialects`. Raises Invalid."""
     shown = os.fspath(path)
     try:
@@ -52,7 +52,7 @@ def load(path: Path | str, environ: Mapping[str, str], dialects: sections.Sectio
     return build(value, Path(shown), found, dialects)
 
 
-def build(value: Any, path: Path, found: faults.Faults, dialects: sections.Sections = _NONE) -> model.Config:
+def build(value: Any, path: Path, found: faults.Faults, dialects: dialect_sections.Sections = _NONE) -> model.Config:
     """The configuration that a document means, whatever it was read from. path: what relative paths are beside.
 
     Raises Invalid, with what is in `found` already as well.
@@ -95,7 +95,7 @@ def _read(shown: str) -> bytes:
 class _Builder:
     """Makes values of what fits the schema. What does not is left out, so that the rest is still checked."""
 
-    def __init__(self, path: Path, found: faults.Faults, dialects: sections.Sections) -> None:
+    def __init__(self, path: Path, found: faults.Faults, dialects: dialect_sections.Sections) -> None:
         self._path = path
         self._faults = found
         self._sections = dialects
@@ -177,7 +177,7 @@ class _Builder:
         found = {}
         for name, entry in on.items():
             fault = partial(self._section_fault, name)
-            found[name] = self._sections[name].read(sections.Given(entry, self._path.parent, listed, fault))
+            found[name] = self._sections[name].read(dialect_sections.Given(entry, self._path.parent, listed, fault))
         return MappingProxyType(found)
 
     def _section_fault(self, name: str, place: model.Place, words: str) -> None:

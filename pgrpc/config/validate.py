@@ -14,7 +14,7 @@ import jsonschema.validators
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from pgrpc.config import faults, forms, model, schema, sections, units, yamltree
+from pgrpc.config import dialect_sections, faults, model, schema, units, yamltext, yamltree
 
 _EXPECTED = {
     "string": "text",
@@ -36,7 +36,7 @@ _extend: Any = jsonschema.validators.extend
 _Validator = _extend(Draft202012Validator, {"pattern": _pattern})
 
 
-def check(document: dict[str, Any], found: faults.Faults, dialects: sections.Sections) -> dict[str, Any]:
+def check(document: dict[str, Any], found: faults.Faults, dialects: dialect_sections.Sections) -> dict[str, Any]:
     """The document without the values that do not fit; each of those is added to `found`."""
     validator = _Validator(schema.document({name: section.schema for name, section in dialects.items()}))
     names = schema.DOCUMENT["properties"]
@@ -127,8 +127,8 @@ def _form(rule: schema.Schema, error: ValidationError, place: model.Place, found
     if "object" not in schema.types(rule) or not place or place in found.substituted:
         return ""
     named = "additionalProperties" in error.absolute_schema_path
-    written = forms.mapping(rule, error.instance if named or isinstance(error.instance, list) else None)
-    return f": write {forms.key(place[-1])}: {written}" if written else ""
+    written = yamltext.mapping(rule, error.instance if named or isinstance(error.instance, list) else None)
+    return f": write {yamltext.key(place[-1])}: {written}" if written else ""
 
 
 def _missing(name: str, rule: schema.Schema) -> str:

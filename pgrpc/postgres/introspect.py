@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import psycopg2
 import psycopg2.errors
 
-from pgrpc.core.functions import near, pgtypes, privileges, roles, routines
+from pgrpc.core.functions import pgtypes, privileges, roles, routines, suggestions
 from pgrpc.postgres import connect, connection, sqlstate
 
 _SQL = resources.files(__package__)
@@ -147,7 +147,7 @@ def _similar(wanted: Mapping[str, Any], known: Sequence[Mapping[str, str]], *, s
     same = [row for row in known if row["name"].lower() == name]
     if not same and search:
         within = [row for row in known if wanted["schema"] is None or row["schema"] == wanted["schema"]]
-        close = near.near(name, dict.fromkeys(row["name"] for row in within or known), limit=len(known))
+        close = suggestions.near(name, dict.fromkeys(row["name"] for row in within or known), limit=len(known))
         same = [row for row in within or known if row["name"] == close]
     with_types = "oid" in wanted
     shown = (row["sql"] + (f"({row['arguments']})" if with_types else "") for row in same)

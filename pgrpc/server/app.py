@@ -23,7 +23,7 @@ from pgrpc.core.functions import catalog
 from pgrpc.core.identity import identity
 from pgrpc.core.limits import counts, ratelimit
 from pgrpc.postgres import connect, database, listener
-from pgrpc.server import admin, admin_channel, catalog_reader, event_loop, malloc, readiness, supervisor
+from pgrpc.server import admin, admin_channel, catalog_reader, event_loop, lifecycle, malloc, readiness
 from pgrpc.web import admission, context, heartbeat, ports, server
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def _serve(
     environ: Mapping[str, str],
 ) -> int:
     parts = await build(config, observer, share, environ)
-    return await supervisor.supervise(parts, observer, stop_on, on_serving)
+    return await lifecycle.supervise(parts, observer, stop_on, on_serving)
 
 
 def bind(config: configuration.Server, workers: int = 1) -> list[ports.Sockets]:
@@ -114,7 +114,7 @@ def _raise_descriptor_limit() -> None:
 
 async def build(
     config: configuration.Config, observer: observe.Observer, share: Share | None, environ: Mapping[str, str]
-) -> supervisor.Parts:
+) -> lifecycle.Parts:
     """The parts of the server, connected. Raises config.Invalid, CannotServe."""
     connector, listen_connector = factories.connectors(config)
     authenticator = await factories.authenticator(config, observer)
@@ -149,7 +149,7 @@ async def build(
     }
     if authenticator is not None:
         background["keys"] = authenticator.run
-    return supervisor.Parts(web, calls, operator, background)
+    return lifecycle.Parts(web, calls, operator, background)
 
 
 def _catalog(config: configuration.Config) -> catalog.Catalog:

@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 import pgrpc.config as configuration
 from pgrpc import logs, observe
 from pgrpc.postgres import backoff
-from pgrpc.server import admin, app, shared_memory, signals, supervisor
+from pgrpc.server import admin, app, lifecycle, shared_memory, signals
 from pgrpc.web import ports, server
 
 STOP = signal.SIGUSR1
@@ -218,7 +218,7 @@ class _Parent:
             raise configuration.Invalid(worker.faults)
         elif self._deadline is None or status not in (0, -STOP):
             self._deadline = self._deadline or time.monotonic()
-            self._status = max(self._status, status if status > 0 else supervisor.CRASHED)
+            self._status = max(self._status, status if status > 0 else lifecycle.CRASHED)
             self._observe(observe.WorkerEnded(worker.number, reason))
 
     def _replace(self, worker: _Worker, reason: str) -> None:
@@ -235,7 +235,7 @@ class _Parent:
 
     def _become(self, worker: _Worker, report: int) -> NoReturn:
         """In the new process: serve, then exit. No code of the parent runs here after that."""
-        status = supervisor.CRASHED
+        status = lifecycle.CRASHED
         try:
             signal.set_wakeup_fd(-1)
             for number in _IGNORED:
@@ -292,4 +292,4 @@ def _end_with_parent(life: int, observer: observe.Observer) -> None:
     observer(observe.ParentEnded())
     os.kill(os.getpid(), STOP)
     time.sleep(_TIMEOUT)
-    os._exit(supervisor.CRASHED)
+    os._exit(lifecycle.CRASHED)

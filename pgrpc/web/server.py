@@ -17,7 +17,7 @@ from tornado.web import Application, RedirectHandler
 
 from pgrpc import config, observe, tls
 from pgrpc.core.wire import errors
-from pgrpc.web import acceptor, admission, context, files, pages, ports, routing
+from pgrpc.web import acceptor, admission, context, pages, ports, routing, static_files
 from pgrpc.web.sockets import relay, rpc_socket
 
 _MAX_BODY = 4096
@@ -60,7 +60,7 @@ def _routes(shared: context.Context, own: dict[str, Any], before: Sequence[Any],
             routes.append((re.escape(target.rstrip("/")), RedirectHandler, {"url": target, "permanent": False}))
     routes += after
     if static:
-        routes.append((rf"{at}(.*)", files.File, own))
+        routes.append((rf"{at}(.*)", static_files.File, own))
     return routes
 
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pgrpc.config import forms, schema
+from pgrpc.config import schema, yamltext
 
 WIDTH = 118
 
@@ -53,7 +53,7 @@ def _key(name: str, rule: schema.Schema, given: Any = ...) -> Iterator[str]:
     inside = _inside(rule, example or {})
     is_shown = shown == example or bool(inside)
     yield from _comment(
-        rule["description"] + ("" if example is None or is_shown else f" Example: {forms.value(example)}")
+        rule["description"] + ("" if example is None or is_shown else f" Example: {yamltext.value(example)}")
     )
     if shown is False and inside:
         yield from (f"{name}: false", *_commented([f"{name}:", *_indented(inside)]))
@@ -61,7 +61,7 @@ def _key(name: str, rule: schema.Schema, given: Any = ...) -> Iterator[str]:
         is_empty = shown is None and "default" in rule
         yield from (f"{name}:", *_indented(_commented(inside) if is_empty else inside))
     else:
-        yield f"{name}: {forms.value(shown, inside=False)}".rstrip()
+        yield f"{name}: {yamltext.value(shown, inside=False)}".rstrip()
 
 
 def _inside(rule: schema.Schema, given: Mapping[str, Any]) -> list[str]:
@@ -72,7 +72,7 @@ def _inside(rule: schema.Schema, given: Mapping[str, Any]) -> list[str]:
         return list(_keys(rule, {} if by_default else given)) if "properties" in rule else []
     lines: list[str] = []
     for name, keys in given.items():
-        lines.append(f"{forms.key(name)}:")
+        lines.append(f"{yamltext.key(name)}:")
         lines += [] if keys is None else _indented(list(_keys(schema.resolve(entry), keys)))
     return lines
 

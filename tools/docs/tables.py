@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pgrpc.config import convert, forms, schema
+from pgrpc.config import convert, schema, yamltext
 
 _TYPES = {
     "string": "text",
@@ -47,7 +47,7 @@ def _rows(rule: schema.Schema, prefix: str) -> Iterator[str]:
 
 def _meaning(rule: schema.Schema) -> str:
     example = next(iter(rule.get("examples", ())), None)
-    shown = "" if example is None else forms.value(example)
+    shown = "" if example is None else yamltext.value(example)
     return str(rule["description"]) + (f" Example: `{shown}`." if shown and shown not in rule["description"] else "")
 
 
@@ -75,7 +75,7 @@ def _bounds(rule: schema.Schema) -> str:
 def _default(rule: schema.Schema) -> str:
     """A mapping that is not there is as one without keys."""
     default: Any = rule.get("default", schema.off(rule))
-    return "empty" if default is None or default == {} or default == "" else f"`{forms.value(default)}`"
+    return "empty" if default is None or default == {} or default == "" else f"`{yamltext.value(default)}`"
 
 
 def _cell(words: str) -> str:

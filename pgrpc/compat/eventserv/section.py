@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgrpc import config
-from pgrpc.compat.eventserv import globs
+from pgrpc.compat.eventserv import posix_patterns
 from pgrpc.core.channels import rules
 
 
@@ -41,7 +41,7 @@ def read(given: config.Given) -> Eventserv:
 def _fault(pattern: str) -> str | None:
     """Why this is neither a pattern nor a name, in words; None where it is one."""
     try:
-        globs.compile(pattern)
-    except globs.Malformed as error:
+        posix_patterns.compile(pattern)
+    except posix_patterns.Malformed as error:
         return f"is not a POSIX pattern: {error}"
-    return None if globs.is_pattern(pattern) else rules.postgresql_fault(pattern)
+    return None if posix_patterns.is_pattern(pattern) else rules.postgresql_fault(pattern)

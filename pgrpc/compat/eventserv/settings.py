@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pgrpc.compat import channels, dialect, settings_document
-from pgrpc.compat.eventserv import globs
+from pgrpc.compat.eventserv import posix_patterns
 from pgrpc.config import model
 
 FOLDERS = (Path("config"), Path("/config"), Path("/etc"))
@@ -162,8 +162,8 @@ def _put_channels(value: Any, name: str, document: settings_document.Document) -
     patterns: list[str] = []
     for pattern in _words(value, name, document):
         try:
-            globs.compile(pattern)
-        except globs.Malformed as error:
+            posix_patterns.compile(pattern)
+        except posix_patterns.Malformed as error:
             words = f"{pattern!r} is not a pattern ({error}): neither it nor the patterns after it allow any channel"
             document.warn(name, words)
             break

@@ -15,7 +15,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import HTTPError
 
 from pgrpc.compat import channels, dialect
-from pgrpc.compat.eventserv import globs, section
+from pgrpc.compat.eventserv import posix_patterns, section
 from pgrpc.core.channels import rules
 from pgrpc.web import context, pages
 from pgrpc.web.sockets import relay
@@ -35,7 +35,9 @@ def routes(shared: context.Context, value: section.Eventserv) -> dialect.Routes:
     names = shared.channels.names
     if value.channels is not None:
         names = value.channels
-        listed = channels.Patterns(((name, globs.compile(name)) for name in names), shared.channels.raw.reserved)
+        listed = channels.Patterns(
+            ((name, posix_patterns.compile(name)) for name in names), shared.channels.raw.reserved
+        )
     at = re.escape(shared.server.base_path)
     found: list[tuple[Any, ...]] = [
         (r"/.*(?://|/\.{1,2}(?:/|$)).*|//.*", Moved, own),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal
 
-from pgrpc.core.functions import catalog, narrowing, pgtypes, privileges, routines, signatures
+from pgrpc.core.functions import catalog, params_schema, pgtypes, privileges, routines, signatures
 from pgrpc.core.limits import ratelimit
 from pgrpc.core.validation import schemas
 
@@ -106,7 +106,7 @@ def _function(
         except schemas.Unusable as error:
             faults = error.faults
         else:
-            faults = narrowing.faults(entry.params.document, overloads, entry.params.uri, documents)
+            faults = params_schema.faults(entry.params.document, overloads, entry.params.uri, documents)
         problems += [Problem(entry.method, "params", words) for words in faults]
     if problems:
         return None, problems

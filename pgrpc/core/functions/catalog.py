@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from pgrpc.core.functions import routines, signatures, stored
+from pgrpc.core.functions import argument_text, routines, signatures
 from pgrpc.core.limits import ratelimit
 from pgrpc.core.validation import budget, schemas
 from pgrpc.core.wire import errors, jsontext
@@ -112,9 +112,9 @@ class Function:
         if apart is None:
             arguments: tuple[str | None, ...] = (jsontext.dump(values),)
         else:
-            arguments = tuple([stored.text(values[name]) for name in apart])
-        storable = stored.is_storable("".join(filter(None, arguments)))
-        return arguments, [] if storable else list(stored.faults(values))
+            arguments = tuple([argument_text.text(values[name]) for name in apart])
+        storable = argument_text.is_storable("".join(filter(None, arguments)))
+        return arguments, [] if storable else list(argument_text.faults(values))
 
     def _by_names(self, names: Iterable[str]) -> signatures.Overload:
         if len(self.overloads) == 1:

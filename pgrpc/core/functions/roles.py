@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from pgrpc.core.functions import near, privileges
+from pgrpc.core.functions import privileges, suggestions
 
 _NEVER_SET = frozenset(("role", "session_authorization", "client_encoding", "standard_conforming_strings"))
 """Settings that decide who runs a call and how its text travels: only the server sets these."""
@@ -58,7 +58,7 @@ def fault(name: str, login: Login, found: Mapping[str, Role]) -> str | None:
         return f"{name} is the login role, which no client may have: it can become every other role"
     role = found.get(name)
     if role is None:
-        close = near.near(name, sorted(n for n, r in found.items() if n != login.name and r.may_set))
+        close = suggestions.near(name, sorted(n for n, r in found.items() if n != login.name and r.may_set))
         return f"the database has no role {name}" + (f"; did you mean {close}?" if close else "")
     if role.is_superuser:
         return f"{name} is a superuser, which no client may be"

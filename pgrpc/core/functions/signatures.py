@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pgrpc.core.functions import near, pgtypes, routines
+from pgrpc.core.functions import pgtypes, routines, suggestions
 from pgrpc.core.validation import budget, schemas
 from pgrpc.core.wire import errors
 
@@ -95,7 +95,7 @@ class Overload:
         for count, index in enumerate(unknown):
             name = faults[index].path[1:].replace("~1", "/").replace("~0", "~")
             named = (each for each in self.names if not _MADE_UP.fullmatch(each))
-            meant = near.near(name, named, abbreviated=True) if count < _EXPLAINED else None
+            meant = suggestions.near(name, named, abbreviated=True) if count < _EXPLAINED else None
             words = "unknown parameter" + (f"; did you mean {meant}?" if meant else "")
             faults[index] = errors.Fault(faults[index].path, faults[index].rule, words)
         return faults

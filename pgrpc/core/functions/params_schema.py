@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from pgrpc.core.functions import near, signatures
+from pgrpc.core.functions import signatures, suggestions
 from pgrpc.core.wire import errors
 
 _CHECKING = (
@@ -161,7 +161,7 @@ def _mistyped(document: Any, accepted: Collection[str], prefix: str) -> Iterator
             if word in _OLDER:
                 words = f"keyword {word!r} at {at} is of an older draft and would not be checked"
                 yield f"{prefix}{words}; write {_OLDER[word]}"
-            elif keyword := near.near(word, _TYPED, cutoff=0.77, limit=len(_TYPED)):
+            elif keyword := suggestions.near(word, _TYPED, cutoff=0.77, limit=len(_TYPED)):
                 yield f"{prefix}unknown keyword {word!r} at {at} would not be checked; did you mean {keyword}?"
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pgrpc.compat.eventserv import globs
+from pgrpc.compat.eventserv import posix_patterns
 
 
 def matched(glob: str, names: list[str]) -> list[str]:
-    pattern = globs.compile(glob)
+    pattern = posix_patterns.compile(glob)
     return [name for name in names if pattern.fullmatch(name)]
 
 
@@ -84,8 +84,8 @@ def test_every_class_is_that_of_ascii(name: str) -> None:
     ],
 )
 def test_malformed(glob: str, words: str) -> None:
-    with pytest.raises(globs.Malformed, match=words):
-        globs.compile(glob)
+    with pytest.raises(posix_patterns.Malformed, match=words):
+        posix_patterns.compile(glob)
 
 
 def test_many_stars_cost_little() -> None:
@@ -98,4 +98,4 @@ def test_many_stars_cost_little() -> None:
     ("text", "expected"), [("a", False), ("a*", True), ("a?", True), ("[a]", True), ("a\\", True), ("]^-", False)]
 )
 def test_is_pattern(text: str, expected: bool) -> None:
-    assert globs.is_pattern(text) == expected
+    assert posix_patterns.is_pattern(text) == expected

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core.functions import narrowing, pgtypes, routines, signatures
+from pgrpc.core.functions import params_schema, pgtypes, routines, signatures
 from tests.support import samples
 from tests.support.samples import argument, routine
 
@@ -16,7 +16,7 @@ REMEDY = "describe {!r} in properties, or remove additionalProperties: false"
 
 
 def faults(document: Any, *of: routines.Routine) -> list[str]:
-    return narrowing.faults(document, [signatures.Overload(each) for each in of])
+    return params_schema.faults(document, [signatures.Overload(each) for each in of])
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_mistyped_keywords_in_files_that_it_refers_to() -> None:
         "file:///s/deep/er.json": {"typ": "integer", "$ref": "../small.json"},
         "file:///s/unused.json": {"maxmum": 1},
     }
-    found = narrowing.faults(document, [signatures.Overload(ADD)], "file:///s/root.json", documents)
+    found = params_schema.faults(document, [signatures.Overload(ADD)], "file:///s/root.json", documents)
     assert found == [
         "'small.json#/$defs/n': unknown keyword 'maxmum' at /$defs/n would not be checked; did you mean maximum?",
         "'deep/er.json': unknown keyword 'typ' at its root would not be checked; did you mean type?",
@@ -235,11 +235,11 @@ def test_arguments_beside_properties() -> None:
     ],
 )
 def test_what_narrows_nothing(document: Any) -> None:
-    assert narrowing.warnings(document) == ["the schema narrows nothing: did you forget properties?"]
+    assert params_schema.warnings(document) == ["the schema narrows nothing: did you forget properties?"]
 
 
 @pytest.mark.parametrize(
     "document", [False, {"required": ["a"]}, {"$ref": "other.json"}, {"minProperties": 1}, {"properties": {"a": {}}}]
 )
 def test_what_narrows_something(document: Any) -> None:
-    assert narrowing.warnings(document) == []
+    assert params_schema.warnings(document) == []

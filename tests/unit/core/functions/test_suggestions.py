@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgrpc.core.functions import near
+from pgrpc.core.functions import suggestions
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from pgrpc.core.functions import near
     ],
 )
 def test_near(name: str, known: list[str], expected: str | None) -> None:
-    assert near.near(name, known) == expected
+    assert suggestions.near(name, known) == expected
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ def test_near(name: str, known: list[str], expected: str | None) -> None:
     ],
 )
 def test_what_a_name_is_short_for(name: str, known: list[str], expected: str | None) -> None:
-    assert near.near(name, known, abbreviated=True) == expected
+    assert suggestions.near(name, known, abbreviated=True) == expected
 
 
 def test_no_more_is_compared_than_the_limit() -> None:
     known = [f"{i}" for i in range(50)] + ["quantity"]
-    assert near.near("quantity", known) is None
-    assert near.near("quantity", known, limit=51) == "quantity"
-    assert near.near("x" * 64, ["x" * 64]) is None, "no name of PostgreSQL's is as long"
+    assert suggestions.near("quantity", known) is None
+    assert suggestions.near("quantity", known, limit=51) == "quantity"
+    assert suggestions.near("x" * 64, ["x" * 64]) is None, "no name of PostgreSQL's is as long"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import pgrpc.config as configuration
 from pgrpc.check import findings
-from pgrpc.core.functions import near, privileges, roles
+from pgrpc.core.functions import privileges, roles, suggestions
 
 
 def named(config: configuration.Config) -> Iterator[tuple[findings.Place, str]]:
@@ -81,7 +81,7 @@ def _impossible(
     lists = f"auth.roles lists {privileges.listed(sorted(auth.roles))}"
     if roles.fault(name, login, known) is None:
         return f"{words}: add it to auth.roles ({lists})"
-    close = near.near(name, sorted(clients))
+    close = suggestions.near(name, sorted(clients))
     return words + (f"; did you mean {close}?" if close else "") + f" ({lists})"
 
 
