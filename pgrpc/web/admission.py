@@ -1,8 +1,8 @@
 """Decides which requests are served: proxies, host name, stopping, origin, connection limits, token; in this order.
 
-Owns the order, and the text, status and headers of each refusal. A request and what its handler accepts go in, an
-Admitted or a Refused comes out; every handler uses it. Must not know the handlers, nor what a client does once
-admitted.
+Owns the order, and the text, status and headers of each refusal. A request and what its handler accepts go in, and are
+not changed; an Admitted or a Refused comes out. Every handler uses it. Must not know the handlers, nor what a client
+does once admitted.
 """
 
 import ipaddress
@@ -83,18 +83,16 @@ class Admission:
         local = all(ipaddress.ip_address(address[0]).is_loopback for address in addresses)
         self._hosts = origins.Hosts(server.allowed_hosts, [address[1] for address in addresses] if local else ())
 
+    def client(self, request: HTTPServerRequest) -> forwarding.Client:
+        """The first step for every request: the client's address, and its scheme if a proxy says it."""
+        return self._proxies.client(str(request.remote_ip), request.headers)
+
     def host(self, request: HTTPServerRequest) -> Refused | None:
-        """The first step for every request: set the client's address and scheme, and refuse other servers' host names
-        (421: RFC 9110 section 15.5.20).
-        """
-        client = self._proxies.client(str(request.remote_ip), request.headers)
-        request.remote_ip = client.address
-        if client.scheme is not None:
-            request.protocol = client.scheme
+        """The second step for every request: refuse other servers' host names (421: RFC 9110 section 15.5.20)."""
         host = request.headers.get("Host", "")
         if self._hosts.allows(host):
             return None
-        self._observe(observe.HostRefused(client.address, host))
+        self._observe(observe.HostRefused(str(request.remote_ip), host))
         return Refused(421, "this host name is not listed in server.allowed_hosts\n")
 
     async def admit(self, request: HTTPServerRequest, door: Door, held: quota.Quota) -> Admitted | Refused:

@@ -45,7 +45,7 @@ def _routes(shared: context.Context, own: dict[str, Any], before: Sequence[Any],
         (routing.Upgrade(at), rpc_socket.RpcSocket, own),  # for clients that cannot set a path
         *before,
         (rf"{at}rpc", rpc_socket.RpcSocket, own),
-        (rf"{at}listen/([^/]*)", relay.ListenSocket, own),
+        (rf"{at}listen/([^/]*)", relay.RelaySocket, own),
         (rf"{at}health/live", pages.Live, own),
         (rf"{at}health/ready", pages.Ready, own),
         # Everything that the front page needs is beside it, so that its URLs can be relative.
@@ -75,6 +75,10 @@ class _Application(Application):
     admission: admission.Admission
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        client = self.admission.client(request)
+        request.remote_ip = client.address
+        if client.scheme is not None:
+            request.protocol = client.scheme
         if refused := self.admission.host(request):
             arguments = {**self.settings["default_handler_args"], "refused": refused}
             return self.get_handler_delegate(request, pages.Refusal, arguments)

@@ -147,4 +147,4 @@ async def test_a_name_that_was_made_to_lead_here_is_refused(embedded_database: D
             assert await page.evaluate(ASK, f"ws://evil.example:{port}/rpc") == "closed 1006"
             await page.goto(f"{server.url}health/live")
             assert await page.evaluate(ASK, server.address()) == ANN
-        await asyncio.to_thread(server.wait_for, "names the host 'evil.example:")
+        await asyncio.to_thread(server.wait_for, "the host name 'evil.example:")

@@ -139,7 +139,7 @@ from pgrpc.compat import dialect
 from pgrpc.web.sockets import relay
 
 def routes(shared, value):
-    return dialect.Routes(before=((f"/{value}/([^/]+)", relay.ListenSocket, {"shared": shared}),))
+    return dialect.Routes(before=((f"/{value}/([^/]+)", relay.RelaySocket, {"shared": shared}),))
 """,
 }
 

@@ -42,7 +42,7 @@ def routes(shared: context.Context, value: section.Eventserv) -> dialect.Routes:
     found: list[tuple[Any, ...]] = [
         (r"/.*(?://|/\.{1,2}(?:/|$)).*|//.*", Moved, own),
         (rf"{at}listen/[^/]+/", Moved, own),
-        (rf"{at}listen/([^/]*)", ListenSocket, {**own, "listed": listed}),
+        (rf"{at}listen/([^/]*)", RelaySocket, {**own, "listed": listed}),
     ]
     if value.assets is not None:
         page = {**own, "file": value.assets / "index.html", "url_base": value.url_base, "channels": names}
@@ -52,7 +52,7 @@ def routes(shared: context.Context, value: section.Eventserv) -> dialect.Routes:
     return dialect.Routes(before=tuple(found))
 
 
-class ListenSocket(relay.ListenSocket):
+class RelaySocket(relay.RelaySocket):
     ping_data = b"ping"
     __slots__ = ("_listed",)
 

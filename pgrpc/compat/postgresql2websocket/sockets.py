@@ -29,7 +29,7 @@ def routes(shared: context.Context, value: section.Postgresql2websocket) -> dial
     return dialect.Routes(after=((path, Channel, {"shared": shared, "listed": listed}),))
 
 
-class Channel(relay.ListenSocket):
+class Channel(relay.RelaySocket):
     make = sql_session.SqlSession
     session: sql_session.SqlSession
 

@@ -70,7 +70,7 @@ class Last:
         self.frame = b""
 
 
-class Socket(relay.ListenSocket):
+class Socket(relay.RelaySocket):
     def initialize(self, shared: context.Context, last: Last | None = None) -> None:
         super().initialize(shared)
         assert last is not None

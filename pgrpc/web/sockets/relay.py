@@ -24,7 +24,7 @@ Outcome = str | rules.Refusal | errors.RpcError
 """The result of the subscription: "ok", a temporary failure, a refusal for this client, or an error."""
 
 
-class ListenSocket(session_socket.SessionSocket):
+class RelaySocket(session_socket.SessionSocket):
     kind = staticmethod(encoders.RAW)
     door = admission.Door(bearer.Places(subprotocol=True, cookie=True, query=True))
     make = session.Session
