@@ -151,6 +151,8 @@ class Verdict:
             elif file in self._files:
                 self.judged += 1
                 self.faults += uncovered(total, module, file)
+        for data in (*self._parts, total.get_data()):
+            data.close(force=True)  # its SQLite in memory, which newer Pythons report when it is left open
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.faults:
@@ -196,3 +198,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if meter is not None and output is not None:
         output[SENT] = meter.data().dumps()
+        meter.data().close(force=True)

@@ -15,7 +15,7 @@ VALUES: dict[str, Any] = {
 
 
 def made(kind: type[Any]) -> observe.Observation:
-    types = {field.name: getattr(field.type, "__name__", str(field.type)) for field in dataclasses.fields(kind)}
+    types = {f.name: f.type.__name__ if isinstance(f.type, type) else str(f.type) for f in dataclasses.fields(kind)}
     found: observe.Observation = kind(**{name: VALUES.get(of, VALUES["Sequence[str]"]) for name, of in types.items()})
     return found
 
