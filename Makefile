@@ -30,7 +30,7 @@ demo: .venv/.demo  ## run an example with its own PostgreSQL: make demo [EXAMPLE
 test: .venv/.dev  ## run all tests, on the embedded PostgreSQL and on the installed ones, and check own coverage
 	@$(RUN) -m pytest tests --module-coverage $(PARALLEL)
 
-quick: .venv/.dev  ## run the unit tests: some ten seconds
+quick: .venv/.dev  ## run the unit tests: about ten seconds
 	@$(RUN) -m pytest tests/unit -q $(PARALLEL)
 
 matrix: .venv/.made  ## run unit and integration tests on each Python and PostgreSQL found: make matrix [FETCH=1] [ONLY=newest]

@@ -5,9 +5,21 @@ Must not know who reports, nor where the lines go.
 """
 
 import logging
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
+
+
+class _Template(string.Formatter):
+    """`{o.count:client}` is "1 client" or "2 clients", `{o.faults:lines}` a line for each."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        if format_spec == "lines":
+            return "\n".join(value)
+        if len(format_spec) > 1 and format_spec.isalpha():
+            return f"{value} {format_spec}" + ("" if value == 1 else "s")
+        return super().format_field(value, format_spec)
 
 
 @dataclass_transform(frozen_default=True)
@@ -26,7 +38,7 @@ class Observation:
         dataclass(frozen=True)(cls)
 
     def line(self) -> str:
-        return self.words.format(o=self)
+        return _Template().format(self.words, o=self)
 
 
 # The server's life
@@ -46,23 +58,15 @@ class Serving(Observation):
 class ConfigMismatch(Observation, level=logging.ERROR):
     """The database became available late, and does not match the file."""
 
-    words = "calls are refused until the database matches the configuration; trying again:\n{o.lines}"
+    words = "calls are refused until the database matches the configuration; trying again:\n{o.faults:lines}"
     faults: Sequence[str]
-
-    @property
-    def lines(self) -> str:
-        return "\n".join(self.faults)
 
 
 class Warnings(Observation, level=logging.WARNING):
     """Settings that are valid, but probably unintended."""
 
-    words = "serving, with warnings:\n{o.lines}"
+    words = "serving, with warnings:\n{o.warnings:lines}"
     warnings: Sequence[str]
-
-    @property
-    def lines(self) -> str:
-        return "\n".join(self.warnings)
 
 
 class Stopping(Observation):
@@ -93,13 +97,11 @@ class WorkerEnded(Observation, level=logging.ERROR):
 
     @property
     def wrong(self) -> str:
-        faults = "\n".join(self.faults)
-        return f"; retrying until the database matches the configuration:\n{faults}" if faults else ""
+        lines = ["; retrying until the database matches the configuration:", *self.faults]
+        return "\n".join(lines) if self.faults else ""
 
 
 class ParentEnded(Observation, level=logging.CRITICAL):
-    """The process that supervises the workers."""
-
     words = "the parent process has ended, so this worker stops too"
 
 
@@ -148,16 +150,16 @@ class ListenerDown(Observation, level=logging.ERROR):
 
 
 class ListenerUp(Observation):
-    words = "{o.what}"
+    words = "LISTEN connection open: events are received"
+
+
+class ListenerUpAgain(Observation):
+    words = "LISTEN connection open again, with {o.channels:channel}{o.gap}"
     channels: int
-    gap: bool
 
     @property
-    def what(self) -> str:
-        if not self.gap:
-            return "LISTEN connection open: events are received"
-        after = "; subscribers receive rpc.gap: events may have been lost" if self.channels else ""
-        return f"LISTEN connection open again, with {self.channels} channels{after}"
+    def gap(self) -> str:
+        return "; subscribers receive rpc.gap: events may have been lost" if self.channels else ""
 
 
 class ListenRefused(Observation, level=logging.WARNING, is_of_many=True):
@@ -216,7 +218,7 @@ class Denied(Observation, level=logging.WARNING, is_of_many=True):
 class Unresponsive(Observation, is_of_many=True):
     """Clients that answered no ping."""
 
-    words = "dropped {o.count} clients that did not answer a ping within {o.interval:g} s"
+    words = "dropped {o.count:client} that did not answer a ping within {o.interval:g} s"
     count: int
     interval: float
 
@@ -265,7 +267,7 @@ class KeysDown(Observation, level=logging.ERROR):
 
 
 class KeysUp(Observation):
-    words = "the key set is available: {o.known} keys"
+    words = "the key set is available: {o.known:key}"
     known: int
 
 
@@ -281,7 +283,7 @@ class NotReloaded(Observation, level=logging.ERROR):
 
 
 class Disconnected(Observation):
-    words = "closed {o.count} connections of one subject, by a command on the control channel"
+    words = "closed {o.count:connection} of one subject, by a command on the control channel"
     count: int
 
 

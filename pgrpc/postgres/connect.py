@@ -54,9 +54,8 @@ class Connector:
                 except TimeoutError:
                     faults.append(f"{where}: no answer within {self._timeout:g} s")
                 except psycopg2.Error as error:
-                    faults.append(
-                        f"{where}: {' '.join(str(error).split()) or 'the connection failed without a reason'}"
-                    )
+                    reason = ". ".join(line.strip() for line in str(error).splitlines() if line.strip())
+                    faults.append(f"{where}: {reason or 'the connection failed without a reason'}")
         raise CannotConnect("; ".join(dict.fromkeys(faults)) or "the DSN names no host")
 
     def _sessions(self) -> list[dict[str, str]]:

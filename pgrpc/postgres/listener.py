@@ -138,7 +138,8 @@ class Listener:
 
     def _came_up(self) -> None:
         self.down = None
-        self._observe(observe.ListenerUp(len(self._wanted - self._always), self._gap is not None))
+        channels = len(self._wanted - self._always)
+        self._observe(observe.ListenerUp() if self._gap is None else observe.ListenerUpAgain(channels))
 
     def _went_down(self, reason: str) -> None:
         now = time.monotonic()

@@ -168,7 +168,7 @@ def test_a_client_has_its_time_to_answer_a_ping(database: Database, tmp_path: Pa
         with contextlib.suppress(ConnectionError):
             while peer.frame() == (PING, b""):
                 pings += 1
-        server.wait_for("dropped 1 clients that did not answer a ping within 0.5 s")
+        server.wait_for("dropped 1 client that did not answer a ping within 0.5 s")
     assert pings == 5
 
 
