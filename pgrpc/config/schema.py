@@ -24,10 +24,18 @@ DOCUMENT: Schema = _read()
 
 
 def document(dialects: Mapping[str, Any]) -> Schema:
-    """The schema with these sections under `dialects`: name -> JSON Schema."""
-    definitions = DOCUMENT["$defs"]
-    section = {**definitions["dialects"], "properties": dialects}
-    return {**DOCUMENT, "$defs": {**definitions, "dialects": section}}
+    """The schema with these sections under `dialects`: name -> JSON Schema.
+
+    A section may say of keys that were once elsewhere what to write instead: `removedFrom`, definition -> key -> words.
+    """
+    definitions = {**DOCUMENT["$defs"]}
+    section = definitions["dialects"] = {**definitions["dialects"], "properties": dialects}
+    for rule in dialects.values():
+        for name, keys in rule.get("removedFrom", {}).items():
+            removed = definitions[name].get("removedProperties", {})
+            definitions[name] = {**definitions[name], "removedProperties": {**removed, **keys}}
+    # Not by reference: a reference leads into DOCUMENT, and the sections need not be those of DOCUMENT.
+    return {**DOCUMENT, "properties": {**DOCUMENT["properties"], "dialects": section}, "$defs": definitions}
 
 
 def definition(name: str) -> Schema:
