@@ -409,10 +409,6 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("server:\n  base_path: /.\n", f"3:3: server.base_path: {BASE_PATH}"),
         ('server:\n  base_path: "/a\\n"\n', f"3:3: server.base_path: {BASE_PATH}"),
         ("server:\n  allowed_origins: '*'\n", "3:3: server.allowed_origins: must be a list, not text"),
-        (
-            "channels:\n  c:\n    glob: posix\n",
-            "4:5: channels.c.glob: unknown key: remove it, and list POSIX patterns in dialects.eventserv.channels",
-        ),
         ("server:\n  allowed_origins: ['*.a']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins: ['**']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins: ['null']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
