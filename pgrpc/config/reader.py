@@ -127,7 +127,7 @@ class _Builder:
     def _document(self, value: Any) -> Mapping[str, Any]:
         """What of the file fits its schema."""
         if value is None:
-            self._faults.add((), "is empty: it needs at least database.dsn; config.yaml.example shows all keys")
+            self._faults.add((), "is empty: it needs at least database.dsn; pgrpc init writes a file to start from")
         elif not isinstance(value, dict):
             self._faults.add((), f"must be a mapping with the sections {', '.join(schema.DOCUMENT['properties'])}")
         else:

@@ -4,7 +4,7 @@ Owns where the document is found, and how its references are followed. Must not 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -42,6 +42,15 @@ def definition(name: str) -> Schema:
     """One of the schema's `$defs`."""
     found: Schema = DOCUMENT["$defs"][name]
     return found
+
+
+def at(rule: Schema, place: Iterable[str | int]) -> Schema:
+    """The schema of the value at a place inside a value of `rule`, with what stands beside its reference."""
+    for part in place:
+        found = resolve(rule)
+        others = found.get("items" if isinstance(part, int) else "additionalProperties") or {}
+        rule = found.get("properties", {}).get(part, others)
+    return rule
 
 
 def kind(rule: Schema) -> str | None:
