@@ -38,7 +38,7 @@ _Validator = _extend(Draft202012Validator, {"pattern": _pattern})
 
 
 def check(document: dict[str, Any], found: faults.Faults, dialects: dialect_sections.Sections) -> dict[str, Any]:
-    """The document without the values that do not fit; each of those is added to `found`."""
+    """The document without the values that do not fit; `found` gets a fault for each of those."""
     root = schema.document({name: section.schema for name, section in dialects.items()})
     validator = _Validator(root)
     names = schema.DOCUMENT["properties"]
@@ -53,7 +53,7 @@ def check(document: dict[str, Any], found: faults.Faults, dialects: dialect_sect
     _retype(document, found, validator)
     for error in _errors(document, validator):
         for place, words in _faults(error, found, root):
-            found.add(place, words)
+            found.reject(place, words)
     pruned: dict[str, Any] = _pruned(document, (), found)
     return pruned
 
