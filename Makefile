@@ -42,7 +42,7 @@ check: .venv/.dev  ## check lint, format, types, and which package may import wh
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-docs: .venv/.dev  ## generate config.yaml.example, the tables of keys and the list of modules
+docs: .venv/.dev  ## generate config.yaml.example, the dialects in the schema, the tables of keys, the list of modules
 	@$(RUN) -m tools.docs
 
 bench: .venv/.bench  ## run the benchmark with and without pgrpc[fast], about 20 minutes; with BENCH=--quick about one

@@ -4,7 +4,7 @@ Owns the interface of a folder `pgrpc/compat/<name>/`:
 
     __init__.py            nothing but words: which server it replaces
     settings.py            load(environ, file): that server's own settings -> our configuration (`Settings`)
-    section.schema.json    JSON Schema of `dialects.<name>` in config.yaml
+    section.schema.json    JSON Schema of `dialects.<name>` in config.yaml; `make docs` publishes it
     section.py             read(given): such a section -> a frozen value, or faults (`SectionReader`)
     sockets.py             routes(shared, value): what its clients speak, at which paths (`Sockets`)
 

@@ -54,7 +54,7 @@ class Document:
         """Raises config.Invalid with every fault."""
         found = faults.Faults(model.Marks(str(self._file), names=MappingProxyType(self._names)))
         for line in self._faults:
-            found.note((1, 1), line)
+            found.add_line((1, 1), line)
         built = reader.build(self._value, self._file, found, registry.dialects())
         return dialect.Loaded(built, tuple(self._warnings), self.debug)
 

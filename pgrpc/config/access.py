@@ -21,7 +21,7 @@ class Access:
         """The roles of one function or channel; None is everybody."""
         names: tuple[str, ...] | None = given.get("roles")
         if names is not None and self._without_auth:
-            self._faults.add((*place, "roles"), "needs the section auth: without it clients have no roles")
+            self._faults.reject((*place, "roles"), "needs the section auth: without it clients have no roles")
         return names
 
     def name_fault(self, channel: model.Channel) -> str | None:

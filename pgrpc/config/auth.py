@@ -39,9 +39,9 @@ class Auth:
             made["jwks"] = self._jwks(made["jwks"])
         if "cookie" in made and not {*origins} - {"*"}:
             words = "needs server.allowed_origins to list the pages that may use the cookie, without *"
-            self._faults.add(("auth", "cookie"), words)
+            self._faults.reject(("auth", "cookie"), words)
         if fault := _control_fault(made.get("control_channel")):
-            self._faults.add(("auth", "control_channel"), fault)
+            self._faults.reject(("auth", "control_channel"), fault)
         return model.Auth(**made)
 
     def _check_keys(self, made: Mapping[str, Any]) -> None:
@@ -50,11 +50,11 @@ class Auth:
             return
         empty = [("auth", key) for key in _KEYS if ("auth", key) in self._faults.empty]
         if empty and not keys:
-            self._faults.add(empty[0], "must not be empty")
+            self._faults.reject(empty[0], "must not be empty")
         elif keys:
-            self._faults.add(("auth",), f"has {' and '.join(keys)}: keep one of them")
+            self._faults.reject(("auth",), f"has {' and '.join(keys)}: keep one of them")
         else:
-            self._faults.add(("auth",), "needs a key that verifies tokens: add secret, public_key or jwks")
+            self._faults.reject(("auth",), "needs a key that verifies tokens: add secret, public_key or jwks")
 
     def _check_algorithms(self, written: Sequence[str | None], made: Mapping[str, Any]) -> None:
         """Keys of one kind only: a public key that passes for a secret would let anybody sign."""
@@ -65,19 +65,19 @@ class Auth:
                     if "secret" in made
                     else f"{name} needs a secret, not a public key"
                 )
-                self._faults.add(("auth", "algorithms", index), f"{words}: choose another, or remove algorithms")
+                self._faults.reject(("auth", "algorithms", index), f"{words}: choose another, or remove algorithms")
         if "secret" in made:
             least, longest = max((_HASH_BYTES.get(name, 0), name) for name in made.get("algorithms") or ["HS256"])
             size = len(made["secret"].encode())
             if size < least:
                 words = f"has {size} bytes; {longest} needs at least {least} (openssl rand -base64 {least * 3 // 2})"
-                self._faults.add(("auth", "secret"), words)
+                self._faults.reject(("auth", "secret"), words)
 
     def _check_headers(self, written: Sequence[str | None]) -> None:
         for index, name in enumerate(written):
             if name and name.lower() in _CREDENTIALS:
                 words = "contains credentials, which functions never receive: remove it"
-                self._faults.add(("auth", "headers", index), words)
+                self._faults.reject(("auth", "headers", index), words)
 
     def _pem(self, text: str) -> str:
         if "-----BEGIN" in text:
@@ -87,11 +87,11 @@ class Auth:
         try:
             return (self._folder / text).read_bytes().decode("ascii")
         except UnicodeDecodeError:
-            self._faults.add(place, f"{shown}is not PEM text")
+            self._faults.reject(place, f"{shown}is not PEM text")
         except OSError as error:
-            self._faults.add(place, f"{shown}cannot be read: {error.strerror}")
+            self._faults.reject(place, f"{shown}cannot be read: {error.strerror}")
         except ValueError:
-            self._faults.add(place, "a file name cannot hold the character NUL")
+            self._faults.reject(place, "a file name cannot hold the character NUL")
         return ""
 
     def _jwks(self, text: str) -> str | Path:
@@ -102,13 +102,13 @@ class Auth:
             parts = urlsplit(text)
             parts.port  # noqa: B018, it is read here so that a wrong one is found
         except ValueError:
-            self._faults.add(("auth", "jwks"), network.PORT_FAULT)
+            self._faults.reject(("auth", "jwks"), network.PORT_FAULT)
             return text
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
             words = "must be an https address (http only for 127.0.0.1, ::1 and localhost), or a file"
-            self._faults.add(("auth", "jwks"), words)
+            self._faults.reject(("auth", "jwks"), words)
         elif not parts.hostname or parts.username is not None or parts.fragment:
-            self._faults.add(("auth", "jwks"), "must be an address with a host, without a user or a fragment")
+            self._faults.reject(("auth", "jwks"), "must be an address with a host, without a user or a fragment")
         return text
 
 

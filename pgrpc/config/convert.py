@@ -47,7 +47,7 @@ class Converter:
             if kind is not None and kind in KINDS:
                 return KINDS[kind](value, rule)
         except ValueError as error:
-            self._faults.add(place, str(error))
+            self._faults.reject(place, str(error))
             return None
         return self._plain(rule, value, place)
 

@@ -30,7 +30,10 @@ class Section(Protocol):
 
     @property
     def schema(self) -> Mapping[str, Any]:
-        """Its JSON Schema. A `$ref` to `#/$defs/...` leads into schemas/config.schema.json."""
+        """Its JSON Schema. A `$ref` to `#/$defs/...` leads into schemas/config.schema.json.
+
+        `removedFrom`: {"channel": {"old_key": "what to write instead"}}, for keys that moved from there to here.
+        """
 
     def read(self, given: Given) -> Any:
         """The frozen value that the rest of pgrpc gets as `Config.dialects[name]`."""

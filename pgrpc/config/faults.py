@@ -26,22 +26,22 @@ class Faults:
         self._lines: dict[str, model.Position] = {}
         self._touched: set[model.Place] = set()
 
-    def add(self, place: Sequence[str | int], words: str) -> None:
-        """What is wrong with the value at a place, and what to do. Only the first fault of a value is reported."""
+    def reject(self, place: Sequence[str | int], words: str) -> None:
+        """What is wrong with the value at a place, and what to do: it cannot be used, so this is its only fault."""
         place = tuple(place)
         if any(place[:length] in self._invalid for length in range(len(place) + 1)):
             return
         self.invalidate(place)
         references = self.substituted.get(place)
         shown = f"{words} (from {', '.join(references)})" if references else words
-        self.tell(place, self.empty.get(place, shown))
+        self.report(place, self.empty.get(place, shown))
 
-    def tell(self, place: Sequence[str | int], words: str) -> None:
-        """A fault after which the value is still checked further, such as one of its name."""
+    def report(self, place: Sequence[str | int], words: str) -> None:
+        """A fault of a value that can still be used, such as one of its name: what else is wrong is reported too."""
         self._touched.add(tuple(place))
-        self.note(self.marks.position(place), f"{self.marks.where(place)}: {words}")
+        self.add_line(self.marks.position(place), f"{self.marks.where(place)}: {words}")
 
-    def note(self, position: model.Position, line: str) -> None:
+    def add_line(self, position: model.Position, line: str) -> None:
         """A fault that names its own place, such as one in another file. It is sorted as one of `position`."""
         self._lines.setdefault(line, position)
 

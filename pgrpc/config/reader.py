@@ -45,7 +45,7 @@ def load(path: Path | str, environ: Mapping[str, str], dialects: dialect_section
     found = faults.Faults(marks)
     for place, (line, column), words in tree.faults:
         name = f"{model.shown(place)}: " if place else ""
-        found.note((line, column), f"{shown}:{line}:{column}: {name}{words}")
+        found.add_line((line, column), f"{shown}:{line}:{column}: {name}{words}")
     for place in tree.invalid:
         found.invalidate(place)
     value = substitution.Substitution(environ, Path(shown).parent, found).apply(tree.value)
@@ -127,9 +127,9 @@ class _Builder:
     def _document(self, value: Any) -> Mapping[str, Any]:
         """What of the file fits its schema."""
         if value is None:
-            self._faults.add((), "is empty: it needs at least database.dsn; config.yaml.example shows all keys")
+            self._faults.reject((), "is empty: it needs at least database.dsn; pgrpc init writes a file to start from")
         elif not isinstance(value, dict):
-            self._faults.add((), f"must be a mapping with the sections {', '.join(schema.DOCUMENT['properties'])}")
+            self._faults.reject((), f"must be a mapping with the sections {', '.join(schema.DOCUMENT['properties'])}")
         else:
             return validate.check(value, self._faults, self._sections)
         return {}
@@ -154,12 +154,12 @@ class _Builder:
     def _check_control_channel(self, who: model.Auth | None, listed: Mapping[str, Any]) -> None:
         if who is not None and who.control_channel in listed:
             words = "is auth.control_channel, which no client may subscribe to: remove one of the two"
-            self._faults.tell(("channels", str(who.control_channel)), words)
+            self._faults.report(("channels", str(who.control_channel)), words)
 
     def _function(self, method: str, given: Mapping[str, Any]) -> model.Function:
         place = ("functions", method)
         if words := _method_fault(method):
-            self._faults.tell(place, words)
+            self._faults.report(place, words)
         made = {**given, "function": given.get("function") or method, "roles": self._access.roles(given, place)}
         if given.get("params") is not None:
             made["params"] = self._files.load(given["params"], (*place, "params"))
@@ -168,7 +168,7 @@ class _Builder:
     def _channel(self, name: str, given: Mapping[str, Any]) -> model.Channel:
         channel = model.Channel(name, **{**given, "roles": self._access.roles(given, ("channels", name))})
         if words := self._access.name_fault(channel) or _channel_fault(channel):
-            self._faults.tell(("channels", name), words)
+            self._faults.report(("channels", name), words)
         return channel
 
     def _dialects(self, given: Mapping[str, Any], channels: tuple[model.Channel, ...]) -> Mapping[str, Any]:
@@ -181,7 +181,7 @@ class _Builder:
         return MappingProxyType(found)
 
     def _section_fault(self, name: str, place: model.Place, words: str) -> None:
-        self._faults.add(self._written(("dialects", name), place), words)
+        self._faults.reject(self._written(("dialects", name), place), words)
 
     def _written(self, section: model.Place, place: model.Place) -> model.Place:
         """Where a value stands in the file: faulty items of a list were left out before it."""

@@ -4,7 +4,7 @@ Owns where the document is found, and how its references are followed. Must not 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -24,16 +24,33 @@ DOCUMENT: Schema = _read()
 
 
 def document(dialects: Mapping[str, Any]) -> Schema:
-    """The schema with these sections under `dialects`: name -> JSON Schema."""
-    definitions = DOCUMENT["$defs"]
-    section = {**definitions["dialects"], "properties": dialects}
-    return {**DOCUMENT, "$defs": {**definitions, "dialects": section}}
+    """The schema with these sections under `dialects`: name -> JSON Schema.
+
+    A section may say of keys that were once elsewhere what to write instead: `removedFrom`, definition -> key -> words.
+    """
+    definitions = {**DOCUMENT["$defs"]}
+    section = definitions["dialects"] = {**definitions["dialects"], "properties": dialects}
+    for rule in dialects.values():
+        for name, keys in rule.get("removedFrom", {}).items():
+            removed = definitions[name].get("removedProperties", {})
+            definitions[name] = {**definitions[name], "removedProperties": {**removed, **keys}}
+    # Not by reference: a reference leads into DOCUMENT, and the sections need not be those of DOCUMENT.
+    return {**DOCUMENT, "properties": {**DOCUMENT["properties"], "dialects": section}, "$defs": definitions}
 
 
 def definition(name: str) -> Schema:
     """One of the schema's `$defs`."""
     found: Schema = DOCUMENT["$defs"][name]
     return found
+
+
+def at(rule: Schema, place: Iterable[str | int]) -> Schema:
+    """The schema of the value at a place inside a value of `rule`, with what stands beside its reference."""
+    for part in place:
+        found = resolve(rule)
+        others = found.get("items" if isinstance(part, int) else "additionalProperties") or {}
+        rule = found.get("properties", {}).get(part, others)
+    return rule
 
 
 def kind(rule: Schema) -> str | None:

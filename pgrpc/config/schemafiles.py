@@ -38,7 +38,7 @@ class SchemaFiles:
         try:
             document = self._document(path)
         except jsonfile.Unreadable as error:
-            self._faults.add(place, str(error) if hidden else f"{self._faults.file(path)}: {error}")
+            self._faults.reject(place, str(error) if hidden else f"{self._faults.file(path)}: {error}")
             return None
         except jsonfile.Faulty as error:
             self._note(error, path, place, hidden)
@@ -87,12 +87,12 @@ class SchemaFiles:
 
     def _refuse(self, reference: str, base: str, words: str, place: model.Place, hidden: bool) -> None:
         file = "the schema file" if hidden else self._faults.file(_path(base))
-        self._faults.tell(place, f"{reference} in {file}: {words}")
+        self._faults.report(place, f"{reference} in {file}: {words}")
 
     def _note(self, error: jsonfile.Faulty, path: Path, place: model.Place, hidden: bool) -> None:
         file = f"{self._faults.marks.where(place)}: the schema file" if hidden else self._faults.file(path)
         for (line, column), words in error.faults:
-            self._faults.note(self._faults.marks.position(place), f"{file}:{line}:{column}: {words}")
+            self._faults.add_line(self._faults.marks.position(place), f"{file}:{line}:{column}: {words}")
 
 
 def _path(uri: str) -> Path:

@@ -16,13 +16,13 @@ def check_tls(given: model.Tls, found: faults.Faults) -> None:
     except tls.Unusable as error:
         place = ("server", "tls", error.file)
         path = given.key if error.file == "key" else given.certificate
-        found.add(place, f"{found.shown(path, place)}{error}")
+        found.reject(place, f"{found.shown(path, place)}{error}")
 
 
 def check_static(folder: Path, file: Path, found: faults.Faults) -> None:
     """file: the configuration, which must not be served."""
     if words := _static_fault(folder, file):
-        found.add(("server", "static"), words)
+        found.reject(("server", "static"), words)
 
 
 def _static_fault(folder: Path, file: Path) -> str | None:

@@ -34,7 +34,7 @@ class Substitution:
             case dict():
                 for key in value:
                     if "${" in key:
-                        self._faults.tell(
+                        self._faults.report(
                             (*place, key), "${...} works in values only, not in keys: write the name itself"
                         )
                 return {key: self.apply(inner, (*place, key)) for key, inner in value.items()}
@@ -61,7 +61,7 @@ class Substitution:
 
         replaced = _REFERENCE.sub(replace, text)
         if missing:
-            self._faults.add(place, "; ".join(dict.fromkeys(missing)))
+            self._faults.reject(place, "; ".join(dict.fromkeys(missing)))
         elif references:
             self._faults.substituted[place] = tuple(dict.fromkeys(map(_shown, references)))
             if not replaced:

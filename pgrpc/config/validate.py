@@ -6,6 +6,7 @@ text means beyond its pattern.
 """
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ import jsonschema.validators
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from pgrpc.config import dialect_sections, faults, model, schema, units, yamltext, yamltree
+from pgrpc.config import convert, dialect_sections, faults, model, schema, units, yamltext, yamltree
 
 _EXPECTED = {
     "string": "text",
@@ -37,8 +38,9 @@ _Validator = _extend(Draft202012Validator, {"pattern": _pattern})
 
 
 def check(document: dict[str, Any], found: faults.Faults, dialects: dialect_sections.Sections) -> dict[str, Any]:
-    """The document without the values that do not fit; each of those is added to `found`."""
-    validator = _Validator(schema.document({name: section.schema for name, section in dialects.items()}))
+    """The document without the values that do not fit; `found` gets a fault for each of those."""
+    root = schema.document({name: section.schema for name, section in dialects.items()})
+    validator = _Validator(root)
     names = schema.DOCUMENT["properties"]
     for name in document:
         # A section whose name is misspelled is not missing: what is in it is unknown.
@@ -50,8 +52,8 @@ def check(document: dict[str, Any], found: faults.Faults, dialects: dialect_sect
     document.setdefault("database", {})  # so that what it must have is reported
     _retype(document, found, validator)
     for error in _errors(document, validator):
-        for place, words in _faults(error, found):
-            found.add(place, words)
+        for place, words in _faults(error, found, root):
+            found.reject(place, words)
     pruned: dict[str, Any] = _pruned(document, (), found)
     return pruned
 
@@ -90,7 +92,7 @@ def _pruned(value: Any, place: model.Place, found: faults.Faults) -> Any:
     return value
 
 
-def _faults(error: ValidationError, found: faults.Faults) -> Iterator[tuple[model.Place, str]]:
+def _faults(error: ValidationError, found: faults.Faults, root: schema.Schema) -> Iterator[tuple[model.Place, str]]:
     place = tuple(error.absolute_path)
     own = schema.resolve(error.schema) if isinstance(error.schema, Mapping) else {}
     value: Any = error.instance
@@ -104,7 +106,7 @@ def _faults(error: ValidationError, found: faults.Faults) -> Iterator[tuple[mode
                 if name not in known:
                     yield (*place, name), _unknown(name, known, removed)
         case "type":
-            yield place, _wrong_type(own, value) + _form(own, error, place, found)
+            yield place, _wrong_type(schema.at(root, place), place, value) + _form(own, error, place, found)
         case keyword:
             yield place, _wrong_value(str(keyword), own, value)
 
@@ -132,11 +134,22 @@ def _form(rule: schema.Schema, error: ValidationError, place: model.Place, found
 
 
 def _missing(name: str, rule: schema.Schema) -> str:
-    examples = schema.resolve(rule).get("examples", [])
-    return "is missing" + (f": write for example {name}: {examples[0]}" if examples else "")
+    return "is missing" + _example(rule, (name,))
+
+
+def _example(rule: schema.Schema, place: model.Place) -> str:
+    """What to write there; "" where the schema has no example, or the value is an item of a list."""
+    examples = schema.resolve(rule).get("examples", ())
+    if not examples or not place or isinstance(place[-1], int):
+        return ""
+    return f": write for example {yamltext.key(place[-1])}: {yamltext.value(examples[0], inside=False)}"
 
 
 def _near(name: str, known: Mapping[str, Any]) -> str | None:
+    """The key that was meant: its schema lists this name as one that it has elsewhere, or it is spelled nearly so."""
+    for key, rule in known.items():
+        if name.lower() in rule.get("otherNames", ()):
+            return key
     return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.65)), None)
 
 
@@ -148,23 +161,44 @@ def _unknown(name: str, known: Mapping[str, Any], removed: Mapping[str, str]) ->
     return "unknown key" + (f"; known here: {', '.join(known)}" if known else "")
 
 
-def _wrong_type(rule: schema.Schema, value: Any) -> str:
-    types: Sequence[str] = schema.types(rule)
+def _wrong_type(rule: schema.Schema, place: model.Place, value: Any) -> str:
+    found = schema.resolve(rule)
+    types: Sequence[str] = schema.types(found)
     # Of more than one type is only what has units: the pattern's words say it all.
-    words = f"must be {_EXPECTED[types[0]]}" if len(types) == 1 else rule["patternErrorMessage"]
+    words = f"must be {_EXPECTED[types[0]]}" if len(types) == 1 else found["patternErrorMessage"]
     words += f", not {_kind(value)}"
-    if types[0] == "string" and isinstance(value, bool | int | float):
-        return words + ": put it in quotes"
-    if types == ("integer",) and isinstance(value, str) and _is_number(value):
+    if isinstance(value, dict) and "mappingErrorMessage" in found:
+        return f"{words}: {found['mappingErrorMessage']}"
+    if types[0] == "string":
+        return _no_text(rule, place, value, words)
+    if types == ("integer",) and isinstance(value, str) and _Validator(found).is_valid(yamltree.plain(value)):
         return words + ": remove the quotes"
     if types[0] == "boolean" and isinstance(value, str):
         return words + " (yes, no, on and off are text here)"
     return words
 
 
-def _is_number(text: str) -> bool:
-    value = yamltree.plain(text)
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _no_text(rule: schema.Schema, place: model.Place, value: Any, words: str) -> str:
+    """Quotes are a cure only for what is sound once it is text. true and false are hardly names of anything."""
+    if isinstance(value, bool | int | float):
+        if fault := _text_fault(rule, json.dumps(value)):
+            return fault
+        if not (isinstance(value, bool) and _example(rule, place)):
+            return words + ": put it in quotes"
+    return words + _example(rule, place)
+
+
+def _text_fault(rule: schema.Schema, text: str) -> str | None:
+    """What is wrong with a text in this place; None where nothing is."""
+    kind, found = schema.kind(rule), schema.resolve(rule)
+    if not _Validator(found).is_valid(text):
+        return _wrong_value("pattern", found, text)
+    try:
+        if kind is not None and kind in convert.KINDS:
+            convert.KINDS[kind](text, found)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _kind(value: Any) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import pgrpc
@@ -22,10 +23,10 @@ from pgrpc.compat.postgresql2websocket import sockets as postgresql2websocket_so
 from pgrpc.compat.psqlisten2websocket import section as psqlisten2websocket_section
 from pgrpc.compat.psqlisten2websocket import settings as psqlisten2websocket_settings
 from pgrpc.compat.psqlisten2websocket import sockets as psqlisten2websocket_sockets
-from pgrpc.config import schema
 from tests.support.databases import Database
 from tests.support.pgrpc_server import ROOT, running, serving
 from tests.support.ws_raw import Peer
+from tools.docs import pages
 
 NAMES = ["eventserv", "postgresql2websocket", "psqlisten2websocket"]
 
@@ -44,12 +45,6 @@ def test_each_folder_is_a_dialect() -> None:
     assert [module.__name__ for module in (*SETTINGS, *SECTIONS, *SOCKETS)] == [  # type: ignore[attr-defined]
         f"pgrpc.compat.{name}.{part}" for part in ("settings", "section", "sockets") for name in NAMES
     ]
-
-
-def test_the_schema_of_the_file_holds_what_the_folders_say() -> None:
-    """schemas/config.schema.json is for editors, which read nothing else."""
-    sections = {name: found.schema for name, found in registry.dialects().items()}
-    assert schema.definition("dialects")["properties"] == sections
 
 
 def test_no_module_of_a_dialect_is_imported_before_it_is_needed(tmp_path: Path) -> None:
@@ -114,13 +109,24 @@ FOURTH = {
             "type": ["object", "boolean", "null"],
             "patternErrorMessage": "must be true, false or a mapping (key: value)",
             "additionalProperties": False,
-            "properties": {"path": {"type": "string"}},
+            "properties": {
+                "path": {"title": "Path", "description": "Where it is served.", "type": "string", "default": "fourth"},
+                "patience": {
+                    "title": "Patience",
+                    "description": "How long a client may think.",
+                    "$ref": "#/$defs/duration",
+                    "default": "3s",
+                },
+            },
+            "removedFrom": {"channel": {"wait": "remove it, and set dialects.fourth.patience"}},
         }
     ),
     "section.py": """
 def read(given):
     if given.values.get("path") == "rpc":
         given.fault(("path",), "is taken: name another")
+    if "patience" in given.values:
+        return given.values["patience"]
     return given.values.get("path", "fourth")
 """,
     "settings.py": """
@@ -176,6 +182,38 @@ class TestAFourthFolder:
             f"{file}:2:21: dialects.fourth.path: is taken: name another",
             f"{file}:2:33: dialects.fifth: unknown key; known here: eventserv, fourth, {', '.join(NAMES[1:])}",
         )
+
+    def test_has_values_of_the_kinds_that_its_schema_names(self, tmp_path: Path) -> None:
+        file = tmp_path / "config.yaml"
+        file.write_text("database: {dsn: x}\ndialects: {fourth: {patience: 250ms}}\n")
+        assert config.load(file, {}, registry.dialects()).dialects == {"fourth": 0.25}
+
+    def test_says_where_a_key_has_gone(self, tmp_path: Path) -> None:
+        file = tmp_path / "config.yaml"
+        file.write_text("database: {dsn: x}\nchannels: {a: {wait: 3s}}\n")
+        with pytest.raises(config.Invalid) as caught:
+            config.load(file, {}, registry.dialects())
+        words = "unknown key: remove it, and set dialects.fourth.patience"
+        assert caught.value.faults == (f"{file}:2:16: channels.a.wait: {words}",)
+
+    def test_is_in_all_that_is_generated(self) -> None:
+        """Of `make docs`: the schema that editors read, the example and the reference."""
+        made = pages.generated()
+        assert {*pages.stale()} == {pages.SCHEMA, pages.EXAMPLE, Path("docs/reference/configuration.md")}
+        sections = json.loads(made[pages.SCHEMA])["$defs"]["dialects"]["properties"]
+        assert list(sections) == ["eventserv", "fourth", *NAMES[1:]]
+        assert sections["fourth"] == json.loads(FOURTH["section.schema.json"])
+        assert "  # fourth:\n  #   # Where it is served.\n  #   path: fourth\n" in made[pages.EXAMPLE]
+        row = "| `fourth.patience` | duration | `3s` | How long a client may think. |\n"
+        assert row in made[Path("docs/reference/configuration.md")]
+
+    def test_is_known_to_an_editor(self) -> None:
+        """The file is complete: nothing in it leads elsewhere."""
+        validator = jsonschema.Draft202012Validator(json.loads(pages.generated()[pages.SCHEMA]))
+        document = {"database": {"dsn": "x"}, "dialects": {"fourth": {"patience": "3s"}}}
+        assert validator.is_valid(document)
+        document["dialects"]["fourth"]["patience"] = "never"  # type: ignore[index]
+        assert not validator.is_valid(document)
 
 
 @pytest.fixture

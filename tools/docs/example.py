@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pgrpc.config import schema, yamltext
+from tools.docs import config_schema
 
 WIDTH = 118
 
@@ -24,10 +25,10 @@ HEADER = """\
 
 def text() -> str:
     blocks = [[*HEADER.splitlines(), *_units()]]
-    required = schema.DOCUMENT["required"]
-    for name, rule in schema.DOCUMENT["properties"].items():
+    document = config_schema.document()
+    for name, rule in document["properties"].items():
         block = list(_key(name, rule))
-        optional = name in required or schema.may_be_empty(schema.resolve(rule))
+        optional = name in document["required"] or schema.may_be_empty(schema.resolve(rule))
         blocks.append(block if optional else _commented(block))
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 

@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.docs import example, modules, tables
+from tools.docs import config_schema, example, modules, tables
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path("config.yaml.example")
+SCHEMA = Path("schemas/config.schema.json")
 PAGES = (Path("docs/reference/configuration.md"), Path("docs/explanation/architecture.md"))
 
 _PARTS: Mapping[str, Callable[[str], str]] = {
@@ -26,7 +27,8 @@ _MARKED = re.compile(r"(<!-- generated: (?P<part>[a-z ]+?)(?: `(?P<word>\w+)`)? 
 
 def generated() -> Mapping[Path, str]:
     """Each file, as it should be; paths from the root of the checkout."""
-    return {EXAMPLE: example.text()} | {path: filled((ROOT / path).read_text("utf-8")) for path in PAGES}
+    pages = {path: filled((ROOT / path).read_text("utf-8")) for path in PAGES}
+    return {SCHEMA: config_schema.text(), EXAMPLE: example.text(), **pages}
 
 
 def filled(page: str) -> str:

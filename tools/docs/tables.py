@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pgrpc.config import convert, schema, yamltext
+from tools.docs import config_schema
 
 _TYPES = {
     "string": "text",
@@ -21,7 +22,7 @@ _TYPES = {
 
 def keys(section: str) -> str:
     """The keys of one definition of the schema, those of mappings inside it too."""
-    rule = schema.definition(section)
+    rule = config_schema.document()["$defs"][section]
     return "\n".join(("| key | type | default | meaning |", "|---|---|---|---|", *_rows(rule, "")))
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import referencing.exceptions
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import SchemaError, ValidationError
 
-from pgrpc.core.validation import budget, fast_validator, formats, full_validator, patterns
+from pgrpc.core.validation import budget, fast_validator, formats, full_validator, patterns, schema_advice
 from pgrpc.core.wire import errors, jsontext
 
 
@@ -125,8 +125,9 @@ def _faults(schema: Any, resolver: Any, seen: dict[int, dict[str, Any]], via: st
             yield named + words
         name = part.get("format")
         if name is not None and name not in formats.CHECKS:
-            known = ", ".join(sorted(formats.CHECKS))
-            yield f"{named}unknown format {name!r}: it would not be checked; write a pattern, or one of {known}"
+            known = sorted(formats.CHECKS)
+            words = f"unknown format {name!r}: it would not be checked; write a pattern, or one of {', '.join(known)}"
+            yield named + words + schema_advice.near(name, known)
         for pattern in [*([part["pattern"]] if "pattern" in part else ()), *part.get("patternProperties", ())]:
             try:
                 patterns.compile(pattern)
@@ -150,7 +151,9 @@ def _invalid(schema: Any) -> str | None:
     try:
         Draft202012Validator.check_schema(schema, format_checker=_META_FORMATS)
     except SchemaError as error:
-        return f"not a valid schema at {_at(error)}: {_words(_rule(error), error.validator_value, error.instance)}"
+        cause = schema_advice.cause(error)
+        words = _words(_rule(cause), cause.validator_value, cause.instance)
+        return f"not a valid schema at {_at(cause)}: {words}{schema_advice.advice(cause)}"
     return None
 
 
@@ -198,11 +201,11 @@ def _fault(error: full_validator.Error, at: fast_validator.Path = ()) -> errors.
     )
 
 
-def _rule(error: SchemaError) -> str:
+def _rule(error: SchemaError | ValidationError) -> str:
     return str(error.validator or "not")  # the schema `false` is short for {"not": {}}
 
 
-def _at(error: SchemaError) -> str:
+def _at(error: SchemaError | ValidationError) -> str:
     return errors.pointer(list(error.absolute_path)) or "its root"
 
 

@@ -81,3 +81,10 @@ def test_native_channels_keep_their_own_rules() -> None:
         load("channels: {error: }\ndialects: {eventserv: }\n")
     (fault,) = caught.value.faults
     assert fault.startswith("config.yaml:2:12: channels.error: client libraries use this name")
+
+
+def test_a_key_that_channels_had_moved_here() -> None:
+    with pytest.raises(config.Invalid) as caught:
+        load("channels:\n  c:\n    glob: posix\n")
+    words = "unknown key: remove it, and list POSIX patterns in dialects.eventserv.channels"
+    assert caught.value.faults == (f"config.yaml:4:5: channels.c.glob: {words}",)

@@ -74,7 +74,17 @@ NO_AUTH = "needs the section auth: without it clients have no roles"
         ("channels: {c: {roles: []}}\n", f"2:16: channels.c.roles: {NO_AUTH}"),
         ("functions: {f: {roles: web}}\n", "2:17: functions.f.roles: must be a list, not text"),
         (AUTH + "functions: {f: {roles: [1]}}\n", f"3:25: functions.f.roles[0]: {QUOTE}"),
-        ("functions: {f: {rate: 10}}\n", f"2:17: functions.f.rate: {QUOTE}"),
+        ("functions: {f: {rate: 10}}\n", f"2:17: functions.f.rate: {RATE}"),
+        ("functions: {f: {rate: 0.5}}\n", f"2:17: functions.f.rate: {RATE}"),
+        ("functions: {f: {rate: true}}\n", f"2:17: functions.f.rate: {RATE}"),
+        (
+            "functions: {f: {rate: [10]}}\n",
+            "2:17: functions.f.rate: must be text, not a list: write for example rate: 10/s",
+        ),
+        (
+            AUTH + "functions: {f: {roles: [true]}}\n",
+            "3:25: functions.f.roles[0]: must be text, not a boolean: put it in quotes",
+        ),
         ("functions: {f: {rate: 10/h}}\n", f"2:17: functions.f.rate: {RATE}"),
         ("functions: {f: {rate: 0/s}}\n", f"2:17: functions.f.rate: {RATE}"),
         ("limits: {rates: {address: {calls: 1.5/s}}}\n", f"2:28: limits.rates.address.calls: {RATE}"),

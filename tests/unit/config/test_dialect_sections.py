@@ -1,5 +1,6 @@
 """Sections of `dialects`: what the configuration asks of whoever adds one, and what it gives back."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,5 +110,27 @@ def test_what_is_no_section(text: str, sections: list[str], expected: str) -> No
 
 def test_the_schema_holds_those_that_there_are() -> None:
     made = schema.document({"one": {"type": "null"}})
-    assert made["$defs"]["dialects"]["properties"] == {"one": {"type": "null"}}
-    assert {**made, "$defs": {**made["$defs"], "dialects": schema.definition("dialects")}} == schema.DOCUMENT
+    section = {**schema.definition("dialects"), "properties": {"one": {"type": "null"}}}
+    assert made["properties"] == {**schema.DOCUMENT["properties"], "dialects": section}
+    assert made["$defs"] == {**schema.DOCUMENT["$defs"], "dialects": section}
+    assert {*made} == {*schema.DOCUMENT}
+
+
+def test_values_are_of_the_kinds_that_a_section_names() -> None:
+    """Also of a section that schemas/config.schema.json does not have."""
+    section = Section()
+    load("dialects: {one: {wait: 2m}}\n", {"one": section})
+    assert section.given[0].values == {"wait": 120}
+
+
+def test_a_key_that_moved_to_a_section() -> None:
+    moved = Section({**Section().schema, "removedFrom": {"function": {"pause": "set dialects.one.wait"}}})
+    text = "functions: {f: {pause: 1s}}\n"
+    assert faults(text, {"one": moved}) == ["2:17: functions.f.pause: unknown key: set dialects.one.wait"]
+    (line,) = faults(text, {"one": Section()})
+    assert "dialects.one" not in line
+
+
+def test_the_keys_of_channels_and_functions_name_no_section() -> None:
+    definitions = json.dumps([rule for name, rule in schema.DOCUMENT["$defs"].items() if name != "dialects"])
+    assert "dialects." not in definitions
