@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from pgrpc.core.functions import catalog, pgtypes, routines, signatures
 from pgrpc.core.identity import identity
 from pgrpc.core.validation import schemas
+from pgrpc.core.wire import errors
 
 CALLERS = frozenset(("app",))
 """The roles that calls may run as."""
@@ -78,3 +81,16 @@ def nested(depth: int, innermost: Any) -> Any:
     for _ in range(depth):
         innermost = [innermost]
     return innermost
+
+
+def faults_made(patch: pytest.MonkeyPatch) -> list[str]:
+    """The path of every fault that is made from now on."""
+    made: list[str] = []
+    make = errors.Fault
+
+    def fault(path: str, rule: str, message: str) -> errors.Fault:
+        made.append(path)
+        return make(path, rule, message)
+
+    patch.setattr(errors, "Fault", fault)
+    return made

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from pgrpc.core.functions import catalog, pgtypes
-from pgrpc.core.wire import errors, jsontext
+from pgrpc.core.wire import errors, jsonrpc, jsontext
 
 _JSON = (114, 3802)
 _NUMBERS = (*pgtypes.INTEGERS, pgtypes.NUMERIC, pgtypes.OID, 700, 701)
@@ -22,7 +22,7 @@ _INSTANT = re.compile(
 """As PostgreSQL writes it: 2024-02-29 12:00:00.5+00."""
 
 
-def typed(function: catalog.Function, params: catalog.Params) -> catalog.Params:
+def typed(function: catalog.Function, params: jsonrpc.Params) -> jsonrpc.Params:
     """The parameters, with strings converted where the function takes JSON, a number, a boolean or a timestamptz.
 
     A string that cannot be converted stays a string, and so do all of them where several overloads match: binding

@@ -208,7 +208,8 @@ def _is_missing(reason: Reason) -> bool:
 def _ambiguities(overloads: Sequence[signatures.Overload]) -> list[str]:
     """Pairs of overloads that both take one set of argument names."""
     return [
-        f"ambiguous: {a.routine.by_name} and {b.routine.by_name} take the same argument names; "
+        f"ambiguous: {a.routine.signature_with_names} and {b.routine.signature_with_names} "
+        "take the same argument names; "
         f"write the one you mean, as in function: {a.routine.signature}"
         for a, b in combinations(overloads, 2)
         if a.required | b.required <= a.accepted & b.accepted

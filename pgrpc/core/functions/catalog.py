@@ -7,14 +7,13 @@ listed. Everything that reaches the database has passed here.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from pgrpc.core.functions import argument_text, routines, signatures
 from pgrpc.core.limits import ratelimit
 from pgrpc.core.validation import budget, schemas
-from pgrpc.core.wire import errors, jsontext
-
-Params = list[Any] | dict[str, Any]
+from pgrpc.core.wire import errors, jsonrpc, jsontext
 
 
 class Call(NamedTuple):
@@ -48,7 +47,7 @@ class Function:
     numbers: Literal["number", "string"]
     reset: bool | None
 
-    def bind(self, params: Params, spending: budget.Budget | None = None) -> Call:
+    def bind(self, params: jsonrpc.Params, spending: budget.Budget | None = None) -> Call:
         """The call that these parameters make. Raises InvalidParams with every fault.
 
         spending: what checking them may cost; None is a budget of their own."""
@@ -64,12 +63,9 @@ class Function:
             overload = self._by_number(len(params))
             given, positions = overload.by_name(params)
             if len(given) < len(params) and overload.variadic is None:
-                raise errors.InvalidParams(
-                    [
-                        errors.Fault(f"/{i}", "maxItems", f"one parameter too many: {overload.routine.by_name}")
-                        for i in range(len(given), len(params))
-                    ]
-                )
+                words = f"one parameter too many: {overload.routine.signature_with_names}"
+                surplus = range(len(given), len(params))
+                raise errors.InvalidParams.at(surplus, lambda i: errors.Fault(f"/{i}", "maxItems", words))
             names = overload.names[: len(given)]
         # PostgreSQL takes 6 % less for a small call than with a JSON object.
         all_scalars = overload.scalars.issuperset(names)
@@ -114,7 +110,7 @@ class Function:
         else:
             arguments = tuple([argument_text.text(values[name]) for name in apart])
         storable = argument_text.is_storable("".join(filter(None, arguments)))
-        return arguments, [] if storable else list(argument_text.faults(values))
+        return arguments, [] if storable else list(islice(argument_text.faults(values), errors.MAX_FAULTS))
 
     def _by_names(self, names: Iterable[str]) -> signatures.Overload:
         if len(self.overloads) == 1:
@@ -131,7 +127,7 @@ class Function:
         """given: what was given, in words."""
         if len(matching) == 1:
             return matching[0]
-        forms = ", ".join(o.routine.by_name for o in (matching or self.overloads))
+        forms = ", ".join(o.routine.signature_with_names for o in (matching or self.overloads))
         if matching:
             them = "it" if given == "1 parameter" else "them"
             words = f"ambiguous: several overloads take {given}; pass {them} by name: {forms}"
@@ -176,7 +172,7 @@ class Catalog:
         """Inside, checking the parameters of all calls may cost together what it may cost for one."""
         return self._budget.shared()
 
-    def bind(self, method: str, params: Params) -> Call:
+    def bind(self, method: str, params: jsonrpc.Params) -> Call:
         """Raises MethodNotFound, InvalidParams, Unavailable."""
         function = self.functions.get(method)
         if function is not None:

@@ -46,7 +46,7 @@ _MAP = ("$defs", "definitions", "dependentSchemas", "patternProperties", "proper
 _NO_DOCUMENTS: Mapping[str, Any] = MappingProxyType({})
 _BOUNDS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"),
            ("minProperties", "maxProperties"))  # fmt: skip
-_TYPES = {"array": "an array", "object": "an object", "null": "null", "integer": "an integer"}
+_TYPES: Mapping[str, str] = {"array": "an array", "object": "an object", "null": "null", "integer": "an integer"}
 
 
 def faults(

@@ -98,7 +98,7 @@ _LONGEST: Mapping[int, int] = {
     16: 5, 21: 6, 23: 11, INT8: 22, OID: 12, 700: 15, 701: 24,
     2950: 38, 1082: 20, 1083: 17, 1266: 26, 1114: 36, 1184: 45,
 }  # fmt: skip
-_LENGTH_BY_TYPMOD = {1043: 4, 1042: 4}  # the typmod is the length plus the size of a header
+_LENGTH_BY_TYPMOD: Mapping[int, int] = {1043: 4, 1042: 4}  # the typmod is the length plus the size of a header
 _BITS_BY_TYPMOD = (1560, 1562)
 
 

@@ -53,7 +53,7 @@ class Routine:
         return tuple(a for a in self.arguments if a.is_input)
 
     @property
-    def by_name(self) -> str:
+    def signature_with_names(self) -> str:
         """With its arguments' names, for people: "auction.place_bid(item integer, amount numeric)"."""
         named = (f"{'VARIADIC ' if a.mode == 'variadic' else ''}{a.name} {a.type.name}" for a in self.inputs)
         return f"{self.signature[: self.signature.rindex('(')]}({', '.join(named)})"

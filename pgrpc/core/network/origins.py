@@ -5,9 +5,9 @@ Owns the comparison of origins (RFC 6454) and of hosts. Must not know HTTP messa
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_DEFAULT_PORTS: Mapping[str, str] = {"http": "80", "https": "443"}
 
 
 class Origins:

@@ -18,12 +18,13 @@ from pgrpc.core.wire import errors, jsonrpc
 class Batch:
     """A JSON-RPC batch in flight, answered as a whole after its last member. open: members without a reply.
 
-    activate: channels whose events start after the answer.
+    activate: channels whose events start after the answer. named: how many channels its members have named.
     """
 
     open: int
     replies: list[str] = field(default_factory=list)
     activate: list[str] = field(default_factory=list)
+    named: int = 0
 
 
 @dataclass(eq=False, slots=True)

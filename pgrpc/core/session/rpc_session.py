@@ -16,14 +16,11 @@ class RpcSession(session.Session):
     def receive(self, data: str | bytes, now: float = 0.0) -> list[effects.Effect]:
         """The effects of one message of the client. now: seconds of a monotonic clock, for rate limits."""
         try:
-            message = jsonrpc.parse(data)
+            message = jsonrpc.parse(data, self._limits.batch)
         except errors.RpcError as error:
             return [effects.Send(jsonrpc.error("null", error))]
         if not isinstance(message, list):
             return self._message(message, None, now)
-        if len(message) > self._limits.batch:
-            words = f"Invalid Request: the batch has {len(message)} members, the limit is {self._limits.batch}"
-            return [effects.Send(jsonrpc.error("null", errors.InvalidRequest(words)))]
         batch = effects.Batch(len(message))
         with self._catalog.shared_budget():  # there is no pause between them
             return [effect for member in message for effect in self._message(member, batch, now)]
@@ -35,18 +32,26 @@ class RpcSession(session.Session):
         try:
             match message.method:
                 case "rpc.off":  # like cancelling, it releases resources, so it is not rate-limited
-                    return self._off(ticket, rpc_methods.channels(message.params))
+                    return self._off(ticket, self._channels(ticket, message.params))
                 case "$/cancelRequest":
                     return self.cancel(ticket, rpc_methods.identifier(message.params))
             self._count(now)
             match message.method:
                 case "rpc.on":
-                    return self._subscribe(ticket, rpc_methods.channels(message.params), now)
+                    return self._subscribe(ticket, self._channels(ticket, message.params), now)
                 case "rpc.login":
                     return self.log_in(ticket, rpc_methods.token(message.params), now)
             return self._call(ticket, message.method, message.params, now)
         except errors.RpcError as error:
             return self._refuse(ticket, error)
+
+    def _channels(self, ticket: effects.Ticket, params: jsonrpc.Params) -> list[str]:
+        """The channels that a request names. The members of a batch may name as many together as one request."""
+        batch = ticket.batch
+        names = rpc_methods.channels(params, self.most_requested, 0 if batch is None else batch.named)
+        if batch is not None:
+            batch.named += len(names)
+        return names
 
     def _off(self, ticket: effects.Ticket, names: list[str]) -> list[effects.Effect]:
         if self._subscriptions is None:

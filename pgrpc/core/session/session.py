@@ -14,10 +14,11 @@ from pgrpc.core.functions import catalog
 from pgrpc.core.identity import identity
 from pgrpc.core.limits import ratelimit, settings
 from pgrpc.core.session import calls, effects, login, subscriptions
-from pgrpc.core.wire import errors
+from pgrpc.core.wire import errors, jsonrpc
 
 _REQUESTED = 10
-"""How many channels may be requested and not answered yet, as a multiple of the limit of subscriptions."""
+"""How many channels may be requested and not answered yet, or named in one message, as a multiple of the limit of
+subscriptions."""
 
 
 class Session:
@@ -66,6 +67,11 @@ class Session:
     def in_flight(self) -> int:
         return self._calls.in_flight
 
+    @property
+    def most_requested(self) -> int:
+        """How many channels may be requested and not answered yet, and how many one message may name."""
+        return _REQUESTED * self._limits.subscriptions
+
     def close(self) -> list[effects.Effect]:
         """The client is gone: the effects that cancel and release everything."""
         last = [*self._calls.close(), *self._authorize_calls.close()]
@@ -77,7 +83,7 @@ class Session:
 
     # Calls
 
-    def call(self, ticket: effects.Ticket, method: str, params: catalog.Params, now: float) -> list[effects.Effect]:
+    def call(self, ticket: effects.Ticket, method: str, params: jsonrpc.Params, now: float) -> list[effects.Effect]:
         """Call a method. now: seconds of a monotonic clock, for rate limits."""
         try:
             self._count(now)
@@ -103,7 +109,7 @@ class Session:
             done += self._refuse(waiting, errors.Cancelled())
         return [*done, *self._reply(ticket, "true")]
 
-    def _call(self, ticket: effects.Ticket, method: str, params: catalog.Params, now: float) -> list[effects.Effect]:
+    def _call(self, ticket: effects.Ticket, method: str, params: jsonrpc.Params, now: float) -> list[effects.Effect]:
         client = self._require_client()
         self._check_rates("calls", now)
         access = self._catalog.access(method)
@@ -146,8 +152,9 @@ class Session:
             self._subscriptions = subscriptions.Subscriptions(
                 self._allowed, self._catalog, self._limits.subscriptions, self._authorize_calls, self._subscribed
             )
-        if self._subscriptions.requested >= (limit := _REQUESTED * self._limits.subscriptions):
-            raise errors.LimitReached("too many requests for channels of this connection wait for an answer", limit)
+        if self._subscriptions.requested >= self.most_requested:
+            words = "too many requests for channels of this connection wait for an answer"
+            raise errors.LimitReached(words, self.most_requested)
         return self._subscriptions.on(ticket, names, client)
 
     # Who the client is

@@ -113,8 +113,9 @@ class Subscriptions:
         """Unsubscribe: returns the answer, and the effects to perform before it is sent."""
         answer = {}
         ended = []
+        had = self._active.union(*(request.pending for request in self._requests.values()))
         for name in dict.fromkeys(names):
-            if name in self._active or any(name in request.pending for request in self._requests.values()):
+            if name in had:
                 answer[name] = "ok"
                 ended.append(name)
             else:
@@ -225,9 +226,10 @@ class Subscriptions:
         return [effects.Unsubscribe(list(names)), *([effects.SubscriptionsEnded(ended, words)] if ended else [])]
 
     def _forget(self, names: Iterable[str], words: str) -> None:
-        self._active.difference_update(names)
+        gone = frozenset(names)
+        self._active -= gone
         for request in self._requests.values():
-            for name in request.pending.intersection(names):
+            for name in request.pending & gone:
                 request.pending.discard(name)
                 request.results[name] = words
 

@@ -6,7 +6,7 @@ Owns what each means, and what it costs. Must not know how a value was reached, 
 from collections.abc import Callable, Mapping, Sized
 from typing import Any
 
-from pgrpc.core.validation import budget, exact, formats, patterns
+from pgrpc.core.validation import budget, exact, formats
 
 Assertion = Callable[[budget.Budget, Any, Any], bool]
 
@@ -52,12 +52,6 @@ def _format(spending: budget.Budget, name: str, value: Any) -> bool:
     return formats.CHECKS[name](value)
 
 
-def matches(spending: budget.Budget, pattern: str, text: str) -> bool:
-    compiled = patterns.compile(pattern)
-    spending.spend(compiled.work(text))
-    return compiled.matches(text)
-
-
 def _at_least(value: Any, limit: Any) -> bool:
     return bool(value >= limit)
 
@@ -77,7 +71,6 @@ ASSERTIONS: Mapping[str, Assertion] = {
     "multipleOf": _multiple_of,
     "minLength": _size(str, _at_least),
     "maxLength": _size(str, _at_most),
-    "pattern": lambda spending, pattern, value: not isinstance(value, str) or matches(spending, pattern, value),
     "format": _format,
     "minItems": _size(list, _at_least),
     "maxItems": _size(list, _at_most),

@@ -6,7 +6,7 @@ accepts (the unit tests compare them on a corpus), and leaves all else to it: ot
 """
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from decimal import Decimal
 from functools import partial
@@ -40,7 +40,7 @@ KEYWORDS = _ANNOTATIONS | {
 }  # fmt: skip
 _QUICK = 300  # the microseconds that one pattern may take here at worst
 _DIGITS = 1000  # how many digits of a number with a fraction are divided here
-_PYTHON: dict[str, tuple[type, ...]] = {
+_PYTHON: Mapping[str, tuple[type, ...]] = {
     # 1.0 is an integer too; it is left to the full validator.
     "integer": (int,), "number": (int, Decimal), "string": (str,), "boolean": (bool,), "null": (type(None),),
     "array": (list,), "object": (dict,),
@@ -93,11 +93,11 @@ class FastValidator:
     to itself, where it could double at every level, is never accepted.
     """
 
-    def __init__(self, schema: Any, resolver: Any, making: "_Making | None" = None) -> None:
+    def __init__(self, schema: Any, resolver: Any, making: "Making") -> None:
         """resolver: what resolves the schema's references, by `lookup(reference)`."""
         self._schema = schema
         self._resolver = resolver
-        self._making = making or _Making()
+        self._making = making
         self._stands_for: FastValidator | None = None
         self._unless_array: FastValidator | None = None
         self._outlines: dict[type, Check] = {}  # what must hold for an array or object beside what is in it
@@ -245,10 +245,9 @@ class FastValidator:
         schema = self._schema
         checks = self._size("minLength", "maxLength")
         if "pattern" in schema:
-            pattern = patterns.compile(schema["pattern"])
+            pattern = self._making.patterns.compile(schema["pattern"])
             checks.append(lambda value: pattern.work(value) < _QUICK and pattern.matches(value))
-        if "format" in schema:
-            name = schema["format"]
+        if (name := schema.get("format")) is not None:
             checks.append(formats.CHECKS[name] if name in formats.QUICK else never)
         return checks
 
@@ -292,9 +291,10 @@ class FastValidator:
         return _always
 
 
-class _Making:
+class Making:
     """Shared by the parts of one schema. known: by the id of its schema. branches: of allOf and anyOf, around."""
 
-    def __init__(self) -> None:
+    def __init__(self, compiled: patterns.Patterns) -> None:
+        self.patterns = compiled
         self.known: dict[int, FastValidator] = {}
         self.branches = 0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import referencing.jsonschema
 
-from pgrpc.core.validation import assertions, budget
+from pgrpc.core.validation import assertions, budget, patterns
 
 SPECIFICATION = referencing.jsonschema.DRAFT202012
 
@@ -46,8 +46,9 @@ class Schema(NamedTuple):
 class Validator:
     """Finds faults, and charges the work to a budget. Raises budget.TooMuchWork where that is spent."""
 
-    def __init__(self, spending: budget.Budget) -> None:
+    def __init__(self, spending: budget.Budget, known: patterns.Patterns) -> None:
         self.budget = spending
+        self._patterns = known
 
     def errors(self, value: Any, schema: Any, resolver: Any, path: Path = None) -> Iterator[Error]:
         """Every fault, in the order of the schema."""
@@ -69,7 +70,9 @@ class Validator:
         return next(self.errors(value, schema, resolver), None) is None
 
     def matches(self, pattern: str, text: str) -> bool:
-        return assertions.matches(self.budget, pattern, text)
+        compiled = self._patterns.compile(pattern)
+        self.budget.spend(compiled.work(text))
+        return compiled.matches(text)
 
 
 def _base(schema: Mapping[str, Any], resolver: Any) -> Any:
@@ -111,6 +114,11 @@ def _not(validator: Validator, inner: Any, value: Any, schema: Schema, path: Pat
 def _if(validator: Validator, inner: Any, value: Any, schema: Schema, path: Path) -> Iterator[Error]:
     branch = "then" if validator.is_valid(value, inner, schema.resolver) else "else"
     yield from validator.errors(value, schema.keywords.get(branch, True), schema.resolver, path)
+
+
+def _pattern(validator: Validator, pattern: str, value: Any, schema: Schema, path: Path) -> Iterator[Error]:
+    if isinstance(value, str) and not validator.matches(pattern, value):
+        yield Error(path, "pattern", pattern, value)
 
 
 def _properties(
@@ -266,6 +274,7 @@ _APPLICATORS: Mapping[str, Applicator] = {
     "oneOf": _one_of,
     "not": _not,
     "if": _if,
+    "pattern": _pattern,
     "properties": _properties,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional_properties,

@@ -29,15 +29,18 @@ class Unusable(Exception):
 class Compiled:
     """A schema that values can be checked against. `accepts(value)`: whether a value surely fits, at once."""
 
-    def __init__(self, schema: Any, resolver: Any, fast: fast_validator.FastValidator | None) -> None:
+    def __init__(
+        self, schema: Any, resolver: Any, known: patterns.Patterns, fast: fast_validator.FastValidator | None
+    ) -> None:
         self._schema = schema
         self._resolver = resolver
+        self._patterns = known
         self._fast = fast
         self.accepts: fast_validator.Check = fast_validator.never if fast is None else fast.accepts
 
     def whole(self, value: Any, spending: budget.Budget) -> Iterator[errors.Fault]:
         """Every fault of a value, by the full validator alone."""
-        found = full_validator.Validator(spending).errors(value, self._schema, self._resolver)
+        found = full_validator.Validator(spending, self._patterns).errors(value, self._schema, self._resolver)
         return (_fault(error) for error in found)
 
     def narrowed(self, value: Any, spending: budget.Budget) -> Iterator[errors.Fault]:
@@ -45,7 +48,7 @@ class Compiled:
         if self._fast is None:
             yield from self.whole(value, spending)
         else:
-            validator = full_validator.Validator(spending)
+            validator = full_validator.Validator(spending, self._patterns)
             for part in self._fast.unsure(value):
                 for error in validator.errors(part.value, part.schema, part.resolver):
                     yield _fault(error, part.path)
@@ -62,16 +65,18 @@ def compile(schema: Any, uri: str = "", documents: Mapping[str, Any] | None = No
     try:
         registry = _registry(plain)
         resolver = registry.resolver(uri)
+        known = patterns.Patterns()
         parts: dict[int, dict[str, Any]] = {}
-        faults = list(_faults(plain[uri], resolver, parts, ""))
+        faults = list(_faults(plain[uri], resolver, known, parts, ""))
         if faults:
             raise Unusable(faults)
         bare = _bare(plain[uri])
         keywords = frozenset[str]().union(*parts.values())
         if not uri:
             resolver = registry.resolver_with_root(_SPECIFICATION.create_resource(plain[uri]))
-        fast = None if "$dynamicRef" in keywords else fast_validator.FastValidator(bare, resolver)
-        compiled = Compiled(bare, resolver, fast)
+        making = fast_validator.Making(known)
+        fast = None if "$dynamicRef" in keywords else fast_validator.FastValidator(bare, resolver, making)
+        compiled = Compiled(bare, resolver, known, fast)
         check_whole(compiled, {})
     except RecursionError as error:
         raise Unusable(["it refers to itself without end, or is nested too deep"]) from error
@@ -113,7 +118,9 @@ def _other_draft(schema: Any) -> str | None:
     return f'"$schema" is {named}, but only draft 2020-12 is supported: write {_DRAFT}, or leave it out'
 
 
-def _faults(schema: Any, resolver: Any, seen: dict[int, dict[str, Any]], via: str) -> Iterator[str]:
+def _faults(
+    schema: Any, resolver: Any, compiled: patterns.Patterns, seen: dict[int, dict[str, Any]], via: str
+) -> Iterator[str]:
     """All that keeps a schema, and what it refers to, from being used. `via`: the reference that led to it."""
     named = f"{via!r}: " if via else ""
     invalid = _invalid(schema)
@@ -130,7 +137,7 @@ def _faults(schema: Any, resolver: Any, seen: dict[int, dict[str, Any]], via: st
             yield named + words + schema_advice.near(name, known)
         for pattern in [*([part["pattern"]] if "pattern" in part else ()), *part.get("patternProperties", ())]:
             try:
-                patterns.compile(pattern)
+                compiled.compile(pattern)
             except patterns.Unmatchable as error:
                 yield f"{named}pattern {pattern!r} cannot be matched in linear time: {error}"
         for keyword in ("$ref", "$dynamicRef"):
@@ -141,7 +148,7 @@ def _faults(schema: Any, resolver: Any, seen: dict[int, dict[str, Any]], via: st
                     yield f"{named}cannot resolve {keyword} {reference!r}"
                     continue
                 if id(target.contents) not in seen:
-                    yield from _faults(target.contents, target.resolver, seen, reference)
+                    yield from _faults(target.contents, target.resolver, compiled, seen, reference)
 
 
 def _invalid(schema: Any) -> str | None:

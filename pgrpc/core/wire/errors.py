@@ -19,10 +19,12 @@ Must not know who raises them, nor how they are written as JSON.
     └── Cancelled           -32800   by $/cancelRequest
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, TypeVar
+
+_Place = TypeVar("_Place")
 
 MAX_FAULTS = 20
 """How many faults in the parameters of one call are reported."""
@@ -95,13 +97,20 @@ class InvalidParams(RpcError):
     code = -32602
     default = "Invalid params"
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], count: int | None = None) -> None:
+        """count: how many faults there are, if `faults` are only the first of them."""
+        count = len(faults) if count is None else count
         first = f"{faults[0].path or 'params'}: {faults[0].message}"
-        others = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        others = f" (and {count - 1} more)" if count > 1 else ""
         super().__init__(
             f"{self.default}: {first}{others}",
             [{"path": f.path, "rule": f.rule, "message": f.message} for f in faults[:MAX_FAULTS]],
         )
+
+    @classmethod
+    def at(cls, places: Sequence[_Place], fault: Callable[[_Place], Fault]) -> Self:
+        """The same fault at each of these places. Only those reported are made: a message can have 30,000 places."""
+        return cls([fault(place) for place in places[:MAX_FAULTS]], len(places))
 
 
 class InternalError(RpcError):

@@ -12,6 +12,7 @@ from typing import Any
 from pgrpc.core.wire import errors, jsontext
 
 Id = str | int | Decimal | None
+Params = list[Any] | dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -22,7 +23,7 @@ class Request:
     """
 
     method: str
-    params: list[Any] | dict[str, Any]
+    params: Params
     id: str | None
     key: Id = None
 
@@ -38,10 +39,11 @@ class Invalid:
 Message = Request | Invalid
 
 
-def parse(data: str | bytes) -> Message | list[Message]:
-    """One message, or the list of a batch's members.
+def parse(data: str | bytes, limit: int) -> Message | list[Message]:
+    """One message, or the list of a batch's members. limit: how many members a batch may have.
 
-    Raises ParseError (not JSON, not UTF-8) and InvalidRequest (the empty batch): both answered with id null.
+    Raises ParseError (not JSON, not UTF-8) and InvalidRequest (a batch that is empty or too long), which are answered
+    with id null.
     """
     try:
         text = data if isinstance(data, str) else str(data, "utf-8")
@@ -54,6 +56,8 @@ def parse(data: str | bytes) -> Message | list[Message]:
         return _message(value, text)
     if not value:
         raise errors.InvalidRequest("Invalid Request: the batch is empty")
+    if len(value) > limit:
+        raise errors.InvalidRequest(f"Invalid Request: the batch has {len(value)} members, the limit is {limit}")
     if any(isinstance(item, dict) and _spelling(item.get("id"), text) is None for item in value):
         return [_message(item, source) for item, source in zip(value, jsontext.elements(text), strict=True)]
     return [_message(item, text) for item in value]

@@ -48,6 +48,7 @@ _checker = json.JSONDecoder(parse_float=len, parse_int=len, parse_constant=_reje
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _chunks = _encoder_kept(_encoder)
 _space = re.compile(r"[ \t\n\r]*")
+_separator = re.compile(r"[ \t\n\r]*[,:]?[ \t\n\r]*")
 _token = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^ \t\n\r{}\[\],:"]+')
 _STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
 """What each bracket adds to the depth, as a signed byte."""
@@ -154,12 +155,14 @@ def member(text: str, name: str) -> str:
     `text` must be a valid JSON object that has the member.
     """
     source = None
+    plain = f'"{name}"'
     key_span: tuple[int, int] | None = None
     for span in _items(text, text.index("{")):
         if key_span is None:
             key_span = span
         else:
-            if _decoder.decode(text[slice(*key_span)]) == name:
+            key = text[slice(*key_span)]
+            if key == plain or ("\\" in key and _decoder.decode(key) == name):
                 source = text[slice(*span)]
             key_span = None
     if source is None:
@@ -183,9 +186,9 @@ def _items(text: str, opening: int) -> Iterator[tuple[int, int]]:
     while text[index] not in "]}":
         _, end = _checker.raw_decode(text, index)
         yield index, end
-        index = _skip(text, end)
-        if text[index] in ",:":
-            index = _skip(text, index + 1)
+        match = _separator.match(text, end)
+        assert match is not None  # the pattern matches the empty string
+        index = match.end()
 
 
 def _skip(text: str, index: int) -> int:

@@ -8,11 +8,12 @@ from typing import Any
 
 from pgrpc.core.wire import errors, jsonrpc, jsontext
 
-Params = list[Any] | dict[str, Any]
 
+def channels(params: jsonrpc.Params, most: int, named: int = 0) -> list[str]:
+    """The channels of rpc.on and rpc.off: ["a", "b"] or {"channels": ["a", "b"]}. Raises InvalidParams.
 
-def channels(params: Params) -> list[str]:
-    """The channels of rpc.on and rpc.off: ["a", "b"] or {"channels": ["a", "b"]}. Raises InvalidParams."""
+    most: how many channels a message may name. named: how many it has named before.
+    """
     at = ""
     names: Any = params
     if isinstance(params, dict):
@@ -20,15 +21,16 @@ def channels(params: Params) -> list[str]:
         names = _only(params, "channels")
     if not isinstance(names, list):
         raise errors.InvalidParams([errors.Fault(at, "type", "must be array")])
-    faults = [
-        errors.Fault(f"{at}/{i}", "type", "must be string") for i, name in enumerate(names) if not isinstance(name, str)
-    ]
-    if faults:
-        raise errors.InvalidParams(faults)
+    if named + len(names) > most:
+        words = f"too many channels: a message can name {most} at most; send several messages"
+        raise errors.InvalidParams([errors.Fault(at, "maxItems", words)])
+    wrong = [i for i, name in enumerate(names) if not isinstance(name, str)]
+    if wrong:
+        raise errors.InvalidParams.at(wrong, lambda i: errors.Fault(f"{at}/{i}", "type", "must be string"))
     return names
 
 
-def token(params: Params) -> str:
+def token(params: jsonrpc.Params) -> str:
     """The token of rpc.login: {"token": "..."} or ["..."]. Raises InvalidParams."""
     at = "/token"
     if isinstance(params, list):
@@ -41,7 +43,7 @@ def token(params: Params) -> str:
     return value
 
 
-def identifier(params: Params) -> Any:
+def identifier(params: jsonrpc.Params) -> Any:
     """The id of $/cancelRequest. Raises InvalidParams."""
     if not isinstance(params, dict) or "id" not in params:
         raise errors.InvalidParams([errors.Fault("/id", "required", "is missing")])
@@ -69,7 +71,7 @@ def _only(params: dict[str, Any], name: str) -> Any:
         raise errors.InvalidParams([errors.Fault(f"/{name}", "required", "is missing")])
     unknown = [other for other in params if other != name]
     if unknown:
-        raise errors.InvalidParams(
-            [errors.Fault(errors.pointer([n]), "additionalProperties", "unknown parameter") for n in unknown]
+        raise errors.InvalidParams.at(
+            unknown, lambda other: errors.Fault(errors.pointer([other]), "additionalProperties", "unknown parameter")
         )
     return params[name]

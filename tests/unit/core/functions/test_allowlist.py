@@ -179,7 +179,7 @@ def test_every_overload_must_be_callable() -> None:
 )  # fmt: skip
 def test_overloads_that_names_cannot_tell_apart(one: Any, other: Any, ambiguous: bool) -> None:
     first, second = routine(*one, signature="public.f(one)"), routine(*other, signature="public.f(other)")
-    words = f"ambiguous: {first.by_name} and {second.by_name} take the same argument names; "
+    words = f"ambiguous: {first.signature_with_names} and {second.signature_with_names} take the same argument names; "
     expected = [("function", f"{words}write the one you mean, as in function: public.f(one)")] if ambiguous else []
     assert problems(Entry(), first, second) == expected
 

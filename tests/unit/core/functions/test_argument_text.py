@@ -27,3 +27,9 @@ def test_faults() -> None:
         ("/b~1", "postgresql"),
         ("/c", "postgresql"),
     ]
+
+
+def test_faults_inside_and_after_arrays() -> None:
+    value = [[["\0", []], {}, {"\0": ["\0"]}], "\0"]
+    assert [fault.path for fault in argument_text.faults(value)] == ["/0/0/0", "/0/2", "/0/2/\0/0", "/1"]
+    assert [fault.path for fault in argument_text.faults("\0")] == [""]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core.functions import catalog, signatures
+from pgrpc.core.functions import catalog, routines, signatures
 from pgrpc.core.limits import ratelimit
 from pgrpc.core.wire import errors, jsontext
 from tests.support import samples
@@ -267,6 +267,30 @@ def test_many_faults_are_counted_but_not_all_listed() -> None:
         function(ADD).bind([0] * 102)
     assert len(caught.value.data) == 20
     assert "99 more" in caught.value.message
+
+
+def test_what_is_too_many_costs_the_same_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = function(ADD)
+    made = samples.faults_made(monkeypatch)
+    written: list[routines.Routine] = []
+
+    def words(self: routines.Routine) -> str:
+        written.append(self)
+        return "f(a, b)"
+
+    monkeypatch.setattr(routines.Routine, "signature_with_names", property(words))
+    with pytest.raises(errors.InvalidParams, match=r"^Invalid params: /2: .*: f\(a, b\) \(and 29997 more\)$"):
+        of.bind([0] * 30_000)
+    assert made == [f"/{i}" for i in range(2, 22)]
+    assert len(written) == 1
+
+
+def test_what_cannot_be_stored_is_reported_up_to_the_number_that_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = function(ONE)
+    made = samples.faults_made(monkeypatch)
+    with pytest.raises(errors.InvalidParams):
+        of.bind([["\0"] * 1_000])
+    assert len(made) == 2 * errors.MAX_FAULTS  # as PostgreSQL knows them, then as the client does
 
 
 def test_what_is_too_many_names_the_signature() -> None:

@@ -43,4 +43,4 @@ def test_a_routine_is_told_apart_by_identity() -> None:
     ],
 )  # fmt: skip
 def test_a_routine_with_the_names_of_its_arguments(arguments: Any, written: str) -> None:
-    assert samples.routine(*arguments).by_name == written
+    assert samples.routine(*arguments).signature_with_names == written

@@ -78,6 +78,23 @@ def test_a_batch_is_answered_as_a_whole_and_its_events_flow_after_it(client: rpc
     assert done[-1] == effects.Activate(["people"])
 
 
+def test_how_many_channels_a_message_may_name(client: rpc_session.RpcSession) -> None:
+    names = [f"n{i}" for i in range(1280)]  # ten times limits.subscriptions
+    for method in ("rpc.on", "rpc.off"):
+        assert len(sent(receive(client, request(method, names, id=1)))["result"]) == 1280
+        (fault,) = sent(receive(client, request(method, [*names, "n1280"], id=1)))["error"]["data"]
+        assert fault["rule"] == "maxItems"
+        assert fault["message"] == "too many channels: a message can name 1280 at most; send several messages"
+
+
+def test_how_many_channels_a_batch_may_name(client: rpc_session.RpcSession) -> None:
+    names = [f"n{i}" for i in range(700)]
+    first, second, third = sent(receive(client, [request("rpc.on", names[:n], id=n) for n in (700, 600, 580)]))
+    assert len(first["result"]) == 700
+    assert second["error"]["data"][0]["rule"] == "maxItems"
+    assert len(third["result"]) == 580  # the one that was refused does not count
+
+
 def test_a_batch_of_notifications_is_not_answered(client: rpc_session.RpcSession) -> None:
     (execute,) = receive(client, [request("add", [1, 2])])
     assert isinstance(execute, effects.Execute)

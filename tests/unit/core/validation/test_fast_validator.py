@@ -8,7 +8,7 @@ import pytest
 import referencing
 import referencing.jsonschema
 
-from pgrpc.core.validation import fast_validator
+from pgrpc.core.validation import fast_validator, patterns
 from tests.support.samples import nested
 
 NUMBERS = [0, 1, -5, 10**40, Decimal("1.5"), Decimal("-0.0"), Decimal("1e999999999999999999")]
@@ -17,7 +17,8 @@ OTHERS = [True, False, None, "", "a", "ab", "\ud800", [], [1], {}, {"a": 1}]
 
 def compiled(schema: Any) -> fast_validator.FastValidator:
     resource = referencing.jsonschema.DRAFT202012.create_resource(schema)
-    return fast_validator.FastValidator(schema, referencing.Registry().resolver_with_root(resource))
+    resolver = referencing.Registry().resolver_with_root(resource)
+    return fast_validator.FastValidator(schema, resolver, fast_validator.Making(patterns.Patterns()))
 
 
 def unsure(schema: Any, value: Any) -> list[tuple[fast_validator.Path, Any]]:

@@ -10,7 +10,7 @@ import jsonschema.validators
 import pytest
 import referencing
 
-from pgrpc.core.validation import budget, full_validator
+from pgrpc.core.validation import budget, full_validator, patterns
 
 extend: Any = jsonschema.validators.extend
 WITH_DECIMALS: Any = extend(
@@ -25,7 +25,7 @@ def found(schema: Any, value: Any) -> list[full_validator.Error]:
     resource = full_validator.SPECIFICATION.create_resource(schema)
     registry: Any = referencing.Registry()
     resolver = registry.with_resource("", resource).crawl().resolver_with_root(resource)
-    return list(full_validator.Validator(budget.Budget()).errors(value, schema, resolver))
+    return list(full_validator.Validator(budget.Budget(), patterns.Patterns()).errors(value, schema, resolver))
 
 
 def errors(schema: Any, value: Any) -> list[tuple[list[str | int], str]]:

@@ -75,5 +75,18 @@ def test_a_count_that_makes_many_states_is_known_to_take_long() -> None:
     assert patterns.compile(r"^[^@\s]+@[^@\s]+\.[a-z]{2,24}$").work("someone@example.org") < 50
 
 
+def test_the_patterns_of_a_schema_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    make = patterns.compile
+    monkeypatch.setattr(patterns, "compile", lambda pattern: made.append(pattern) or make(pattern))  # type: ignore[func-returns-value]
+    one, other = patterns.Patterns(), patterns.Patterns()
+    assert one.compile("a") is one.compile("a")
+    assert made == ["a"]
+    assert other.compile("a").matches("a")
+    assert made == ["a", "a"]
+    with pytest.raises(patterns.Unmatchable):
+        one.compile("(?=a)")
+
+
 def test_size_of_what_bytes_cannot_say() -> None:
     assert patterns.compile(r"\x{20ac}{3}").size < 50

@@ -81,6 +81,19 @@ def test_at_most_twenty_faults_are_listed() -> None:
     assert "(and 24 more)" in error.message
 
 
+def test_only_faults_that_are_listed_are_made() -> None:
+    made: list[int] = []
+
+    def fault(index: int) -> errors.Fault:
+        made.append(index)
+        return errors.Fault(f"/{index}", "type", "x")
+
+    error = errors.InvalidParams.at(range(2, 30_000), fault)
+    assert made == list(range(2, 22))
+    assert [each["path"] for each in error.data] == [f"/{i}" for i in made]
+    assert error.message == "Invalid params: /2: x (and 29997 more)"
+
+
 def test_the_fields_of_postgresql_are_copied() -> None:
     fields = {"message": "no"}
     error = errors.DatabaseRefused(fields)

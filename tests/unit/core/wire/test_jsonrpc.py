@@ -12,7 +12,7 @@ HEAD = '"jsonrpc":"2.0","method":"m"'
 
 
 def one(data: str | bytes) -> jsonrpc.Message:
-    message = jsonrpc.parse(data)
+    message = jsonrpc.parse(data, 100)
     assert not isinstance(message, list)
     return message
 
@@ -24,7 +24,7 @@ def request(data: str | bytes) -> jsonrpc.Request:
 
 
 def many(data: str) -> list[jsonrpc.Message]:
-    messages = jsonrpc.parse(data)
+    messages = jsonrpc.parse(data, 100)
     assert isinstance(messages, list)
     return messages
 
@@ -115,14 +115,24 @@ def test_example_of_a_batch(text: str, expected: list[tuple[Any, ...]]) -> None:
 )
 def test_not_json(data: str | bytes) -> None:
     with pytest.raises(errors.ParseError) as caught:
-        jsonrpc.parse(data)
+        jsonrpc.parse(data, 100)
     assert caught.value.message == "Parse error"
 
 
 @pytest.mark.parametrize("text", ["[]", " [\n] "], ids=["plain", "with space"])
 def test_the_empty_batch(text: str) -> None:
     with pytest.raises(errors.InvalidRequest):
-        jsonrpc.parse(text)
+        jsonrpc.parse(text, 100)
+
+
+def test_a_batch_that_is_too_long_is_refused_before_its_members_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(jsonrpc, "_message", lambda value, text: read.append(value))
+    with pytest.raises(errors.InvalidRequest, match=r"the batch has 30000 members, the limit is 100$"):
+        jsonrpc.parse(f"[{','.join('1' * 30_000)}]", 100)
+    assert read == []
+    jsonrpc.parse(f"[{','.join('1' * 100)}]", 100)
+    assert len(read) == 100
 
 
 # Ids
@@ -180,7 +190,7 @@ def test_each_member_of_a_batch_has_its_own_id() -> None:
 @pytest.mark.parametrize("source", ["true", "false", "{}", '{"id":1}', "[]", "[1]"])
 @pytest.mark.parametrize("template", ["{%s}", "[{%s}]"], ids=["alone", "in a batch"])
 def test_no_such_id(template: str, source: str) -> None:
-    found = jsonrpc.parse(template % f'{HEAD},"id":{source}')
+    found = jsonrpc.parse(template % f'{HEAD},"id":{source}', 100)
     message = found[0] if isinstance(found, list) else found
     assert shown(message) == (-32600, "null")
 
@@ -236,11 +246,11 @@ def test_params_keep_their_numbers() -> None:
 def test_nesting_is_bounded(template: str, depth: int) -> None:
     text = template % f'{{{HEAD},"params":{"[" * depth}{"]" * depth},"id":1.50}}'
     if depth <= 250:
-        message = jsonrpc.parse(text)
+        message = jsonrpc.parse(text, 100)
         assert (message[0] if isinstance(message, list) else message).id == "1.50"
     else:
         with pytest.raises(errors.ParseError) as caught:
-            jsonrpc.parse(text)
+            jsonrpc.parse(text, 100)
         assert caught.value.message == "Parse error: nested deeper than 256 levels"
 
 

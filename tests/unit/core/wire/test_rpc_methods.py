@@ -6,18 +6,19 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core.wire import errors, rpc_methods
+from pgrpc.core.wire import errors, jsonrpc, rpc_methods
+from tests.support import samples
 
 
-def faults(read: Callable[[rpc_methods.Params], Any], params: rpc_methods.Params) -> list[tuple[str, str]]:
+def faults(read: Callable[[jsonrpc.Params], Any], params: jsonrpc.Params) -> list[tuple[str, str]]:
     with pytest.raises(errors.InvalidParams) as caught:
         read(params)
     return [(fault["path"], fault["rule"]) for fault in caught.value.data]
 
 
 @pytest.mark.parametrize("params", [["a", "b"], {"channels": ["a", "b"]}], ids=["array", "object"])
-def test_names(params: rpc_methods.Params) -> None:
-    assert rpc_methods.channels(params) == ["a", "b"]
+def test_names(params: jsonrpc.Params) -> None:
+    assert rpc_methods.channels(params, 2) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -30,12 +31,46 @@ def test_names(params: rpc_methods.Params) -> None:
         ({"channels": [], "x": 1, "a/b": 2}, [("/x", "additionalProperties"), ("/a~1b", "additionalProperties")]),
     ],
 )
-def test_no_names(params: rpc_methods.Params, expected: list[tuple[str, str]]) -> None:
-    assert faults(rpc_methods.channels, params) == expected
+def test_no_names(params: jsonrpc.Params, expected: list[tuple[str, str]]) -> None:
+    assert faults(lambda given: rpc_methods.channels(given, 3), params) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "path"), [(["a", 1, "c", "d"], ""), ({"channels": ["a", "b", "c", "d"]}, "/channels")]
+)
+def test_too_many_names(params: jsonrpc.Params, path: str) -> None:
+    with pytest.raises(errors.InvalidParams) as caught:
+        rpc_methods.channels(params, 3)
+    words = "too many channels: a message can name 3 at most; send several messages"
+    assert caught.value.data == [{"path": path, "rule": "maxItems", "message": words}]
+
+
+def test_names_add_up_within_a_message() -> None:
+    assert rpc_methods.channels(["c"], 3, 2) == ["c"]
+    assert faults(lambda given: rpc_methods.channels(given, 3, 2), ["c", "d"]) == [("", "maxItems")]
+
+
+@pytest.mark.parametrize(
+    ("read", "first"),
+    [
+        (lambda params: rpc_methods.channels({**params, "channels": []}, 3), "/n0"),
+        (lambda params: rpc_methods.token({**params, "token": "t"}), "/n0"),
+        (lambda params: rpc_methods.channels(list(params.values()), 10_000), "/0"),
+    ],
+    ids=["rpc.on", "rpc.login", "not strings"],
+)
+def test_only_a_few_of_many_faults_are_made(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[dict[str, Any]], Any], first: str
+) -> None:
+    made = samples.faults_made(monkeypatch)
+    with pytest.raises(errors.InvalidParams, match=r"\(and 4999 more\)$"):
+        read({f"n{i}": i for i in range(5_000)})
+    assert len(made) == errors.MAX_FAULTS
+    assert made[0] == first
 
 
 @pytest.mark.parametrize("params", [["t"], {"token": "t"}], ids=["array", "object"])
-def test_token(params: rpc_methods.Params) -> None:
+def test_token(params: jsonrpc.Params) -> None:
     assert rpc_methods.token(params) == "t"
 
 
@@ -50,7 +85,7 @@ def test_token(params: rpc_methods.Params) -> None:
         ({"token": "secret", "role": "secret"}, [("/role", "additionalProperties")]),
     ],
 )
-def test_no_token(params: rpc_methods.Params, expected: list[tuple[str, str]]) -> None:
+def test_no_token(params: jsonrpc.Params, expected: list[tuple[str, str]]) -> None:
     assert faults(rpc_methods.token, params) == expected
 
 
