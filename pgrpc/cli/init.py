@@ -72,7 +72,8 @@ def _look(options: argparse.Namespace) -> "surface.Surface | None":
         raise _Refused(f"{source}: {error}", outcome.INVALID) from None
     except connect.CannotConnect as error:
         cure = f"start PostgreSQL or correct {source}, and run this again; without {source}, init writes an example"
-        raise _Refused(f"cannot use the database of {source}: {error}: {cure}", outcome.UNAVAILABLE) from None
+        said = f"cannot use the database of {source}: {error}\ninit: {cure}"
+        raise _Refused(said, outcome.UNAVAILABLE) from None
     callable_, every = (sum(len(each.signatures) for each in some) for some in (found.callable, found.functions))
     counts = f"{callable_} of {every} functions can be called, and {len(found.channels)} channel names were found"
     sys.stdout.write(f"database {found.database}, as role {found.role}: {counts}\n")
@@ -84,6 +85,7 @@ def _next(options: argparse.Namespace, is_example: bool) -> str:
     again, file = ("", "") if options.directory == Path() else (f" {shlex.quote(str(options.directory))}", str(config))
     steps = [f"{parser.PROGRAM} {step}{file and f' --config {shlex.quote(file)}'}" for step in ("check", "serve")]
     lead = f'In {config}, remove the "# " before the functions and channels that browsers may use. Then'
+    note = ""
     if is_example:
         lead = "Next, with the address of your database; --force overwrites these files"
         address = "export DATABASE_URL='postgresql://USER:PASSWORD@HOST:5432/DATABASE'"
@@ -94,8 +96,8 @@ def _next(options: argparse.Namespace, is_example: bool) -> str:
         shown = dsn.without_secrets(options.dsn)
         steps.insert(0, f"export DATABASE_URL={shlex.quote(shown)}")
         if shown != options.dsn:
-            lead += ", with the password of --dsn (not shown here) in PGPASSWORD or ~/.pgpass"
-    return "\n".join([f"{lead}:", *(f"  {step}" for step in steps), ""])
+            note = "The password of --dsn is not shown: put it into PGPASSWORD or ~/.pgpass first.\n"
+    return "\n".join([f"{lead}:", *(f"  {step}" for step in steps), note])
 
 
 COMMAND = parser.Command(

@@ -185,7 +185,7 @@ def test_without_a_database_it_writes_an_example(embedded_postgres: embedded.Ser
         (
             f"postgresql://x:{PASSWORD}@127.0.0.1:1/x",
             UNAVAILABLE,
-            "cannot use the database of {}: 127.0.0.1:1.*correct {}",
+            "cannot use the database of {}: 127.0.0.1:1.*\ninit: .*correct {}",
         ),
         (f"nonsense {PASSWORD}", INVALID, "{}: not a connection string: write postgresql://"),
     ],
@@ -215,8 +215,8 @@ def test_the_password_goes_into_no_file(embedded_database: databases.Database, t
     """The next steps work as they are printed, once PGPASSWORD holds it."""
     done = run(tmp_path, "init", "a shop", "--dsn", embedded_database.dsn)
     assert done.returncode == 0
-    lead, *lines = (line.strip() for line in done.stdout.splitlines()[-4:])
-    assert lead.endswith("with the password of --dsn (not shown here) in PGPASSWORD or ~/.pgpass:")
+    *lines, note = (line.strip() for line in done.stdout.splitlines()[-4:])
+    assert note == "The password of --dsn is not shown: put it into PGPASSWORD or ~/.pgpass first."
     assert lines[1:] == ["pgrpc check --config 'a shop/config.yaml'", "pgrpc serve --config 'a shop/config.yaml'"]
     password = re.search(r":([^:@]+)@", embedded_database.dsn)
     assert password is not None
