@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from pgrpc.cli import check, completion, demo, dropin, init, parser, serve, token
 
+DEFAULT = serve.COMMAND
+"""The command that is run where none is named."""
+
 _OTHERS: Mapping[str, Sequence[parser.Command]] = {
     "To begin": (init.COMMAND, demo.COMMAND),
     "To serve": (serve.COMMAND, check.COMMAND, token.COMMAND),
@@ -12,7 +15,7 @@ _OTHERS: Mapping[str, Sequence[parser.Command]] = {
 
 GROUPS: Mapping[str, Sequence[parser.Command]] = {
     **_OTHERS,
-    "For the shell": (completion.command([command for group in _OTHERS.values() for command in group]),),
+    "For the shell": (completion.command([command for group in _OTHERS.values() for command in group], DEFAULT),),
 }
 
 ALL: Mapping[str, parser.Command] = {command.name: command for group in GROUPS.values() for command in group}

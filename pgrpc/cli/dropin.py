@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pgrpc
 from pgrpc import compat
 from pgrpc.cli import outcome, parser
 
@@ -26,12 +25,17 @@ def names() -> Sequence[str]:
 
 
 def command(name: str) -> parser.Command:
-    return parser.Command(name, f"serve the clients of {name}", functools.partial(_run, name), _arguments, [name])
+    return parser.Command(
+        name,
+        f"serve the clients of {name}",
+        functools.partial(_run, name),
+        _arguments,
+        [name],
+        version=("-v", "--version"),
+    )
 
 
 def _arguments(command: argparse.ArgumentParser) -> None:
-    version = f"pgrpc {pgrpc.__version__}"
-    command.add_argument("-v", "--version", action="version", version=version, help="show the version and exit")
     command.add_argument("-c", "--config", type=Path, default=None, metavar="FILE", help="that server's settings")
     command.add_argument("-d", "--debug", action="store_true", help="log more")
     command.add_argument("--port", type=int, default=None, help="the port, instead of the one in its settings")

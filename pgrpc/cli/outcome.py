@@ -39,9 +39,9 @@ def log_to_stderr(form: str = "%(asctime)s %(levelname)s %(message)s") -> None:
     logging.getLogger("tornado").setLevel(logging.ERROR)  # below that it has a line for each client's mistake
 
 
-def not_installed(error: ModuleNotFoundError) -> str:
+def not_installed() -> str:
     """What to do where Python does not find a package that pgrpc needs."""
     cure = "run `pip install pgrpc` with this Python"
     if Path(sys.argv[0]).name == "server.py":
         cure = "run `make demo` once and use .venv/bin/python server.py, or `pip install pgrpc`"
-    return f"pgrpc's packages are not installed for this Python ({error}): {cure}"
+    return f"pgrpc's packages are not installed for this Python: {cure}"

@@ -71,6 +71,7 @@ def _example(name: str | None) -> examples.Example:
 
 
 def _run(example: examples.Example, host: str, port: int, folder: Path) -> int:
+    embedded.binaries()  # raises where they are not installed, before a folder is made
     with _locked(folder):
         _check_port(host, port)
         server = embedded.Server(folder / "postgresql", report=_say)

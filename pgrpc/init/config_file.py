@@ -13,20 +13,21 @@ _EXAMPLE = surface.Surface(
 )
 
 _ASKED = """\
-# What browsers may do with the database {database}, through the role {role}. Nothing yet: below, take the "# " away
-# before each function and channel that they may use (lines that begin with ## describe them). Then:
+# What browsers may do with the database {database}, as the role {role}. Nothing yet: below, remove the "# " before each
+# function and channel that they may use (lines that begin with ## describe them). Then:
 #     pgrpc check
 #     pgrpc serve
 """
 _NOT_ASKED = """\
-# What browsers may do with a database. No database could be asked, so the function and the channel below are examples.
-# To list those of your database here:
+# What browsers may do with a database. No database was named, so the function and the channel below are examples.
+# To list those of your database here (this overwrites the file and the page):
 #     export DATABASE_URL='postgresql://USER:PASSWORD@HOST:5432/DATABASE'
 #     pgrpc init --force
 """
 _SETTINGS = """
 database:
-  # How to reach PostgreSQL: a URL or a libpq connection string. It is in the environment, and no password in this file.
+  # How to reach PostgreSQL: a URL or a libpq connection string. It is read from the environment, so that this file
+  # holds no password.
   dsn: ${DATABASE_URL}
 
 server:
@@ -43,13 +44,13 @@ _CHANNELS = """
 # Channels that browsers may receive: the name in NOTIFY. * stands for any characters but a dot.
 channels:
 """
-_GUESSED = "  ## A guess, from NOTIFY and pg_notify(...) in the functions: see whether they are right and complete.\n"
-_NO_CHANNEL = "  ## None was found in the functions. An example:\n"
-_NO_FUNCTION = "  ## The database has none. An example:\n"
+_GUESSED = "  ## A guess, from NOTIFY and pg_notify(...) in the functions: check that they are right and complete.\n"
+_NO_CHANNEL = "  ## No channel was found in the functions. An example:\n"
+_NO_FUNCTION = "  ## The database has no function that can be called. An example:\n"
 
 
 def text(found: surface.Surface | None) -> str:
-    """None: the database could not be asked."""
+    """None: no database was named."""
     shown = _EXAMPLE if found is None else found
     head = _NOT_ASKED if found is None else _ASKED.format(database=_line(found.database), role=_line(found.role))
     functions = "\n".join(map(_function, shown.callable)) or _NO_FUNCTION + _function(_EXAMPLE.functions[0])

@@ -19,8 +19,8 @@ def existing(folder: Path) -> Sequence[Path]:
     return [folder / name for name in NAMES if (folder / name).exists() or (folder / name).is_symlink()]
 
 
-def write(folder: Path, found: surface.Surface | None) -> Sequence[Path]:
-    """Raises OSError. found: None where the database could not be asked."""
+def write(folder: Path, found: surface.Surface | None) -> Mapping[str, Sequence[Path]]:
+    """What was done -> the files it was done to. Raises OSError. found: None where no database was named."""
     contents: Mapping[str, str] = dict(
         zip(
             NAMES,
@@ -33,6 +33,11 @@ def write(folder: Path, found: surface.Surface | None) -> Sequence[Path]:
         )
     )
     (folder / "public").mkdir(parents=True, exist_ok=True)
+    done: dict[str, list[Path]] = {}
     for name, text in contents.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in NAMES]
+        path, new = folder / name, text.encode()
+        old = path.read_bytes() if path.exists() else None
+        if old != new:
+            path.write_bytes(new)
+        done.setdefault("written" if old is None else "unchanged" if old == new else "overwritten", []).append(path)
+    return done

@@ -5,8 +5,9 @@ Owns how a function is named in the configuration. Must not know its text.
 
 import asyncio
 import dataclasses
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgrpc.core.functions import allowlist
@@ -54,44 +55,67 @@ def look(dsn: str) -> Surface:
 
 async def _read(connector: connect.Connector) -> Surface:
     found = await discover.read(connector)
-    functions = named(found.functions)
+    functions = await _judged(connector, named(found.functions))
+    # Overloads that cannot be one method, such as those with the same argument names, can be one each.
+    apart = {each.function for each in functions if each.fault and len(each.signatures) > 1}
+    if apart:
+        functions = await _judged(connector, named(found.functions, apart))
+    bodies = (channel_names.Body(text, triggers) for text, triggers in found.bodies)
+    return Surface(found.database, found.role, functions, channel_names.guess(bodies))
+
+
+async def _judged(connector: connect.Connector, functions: Sequence[Function]) -> list[Function]:
+    """With the reason why one cannot be called."""
     described = await introspect.read(connector, {each.method: each.function for each in functions})
     entries = [allowlist.Entry(each.method, each.function) for each in functions if each.method in described.routines]
     _, problems = allowlist.build(entries, described.routines, {}, frozenset((described.login.name,)))
     faults = {method: [str(reason)] for method, reason in described.faults.items()}
     for problem in problems:
-        faults.setdefault(problem.method, []).append(str(problem.reason))
-    return Surface(
-        found.database,
-        found.role,
-        [dataclasses.replace(each, fault="; ".join(faults.get(each.method, ())) or None) for each in functions],
-        channel_names.guess(channel_names.Body(text, triggers) for text, triggers in found.bodies),
-    )
+        # The file has these below a heading that says so.
+        reason = str(problem.reason)
+        faults.setdefault(problem.method, []).append(reason.partition(" cannot be called: ")[2] or reason)
+    return [dataclasses.replace(each, fault="; ".join(faults.get(each.method, ())) or None) for each in functions]
 
 
-def named(functions: Sequence[discover.Function]) -> list[Function]:
-    """Overloads together, in the order of their schemas and names; each under a method of its own."""
-    overloads: dict[tuple[str, str], list[discover.Function]] = {}
-    for function in functions:
-        overloads.setdefault((function.schema, function.name), []).append(function)
+def named(functions: Sequence[discover.Function], apart: Collection[str] = ()) -> list[Function]:
+    """Overloads together, in the order of their schemas and names; each under a method of its own.
+
+    apart: the functions, as `function` has them, each overload of which is to be a method.
+    """
     visible: dict[str, set[str]] = {}
     for function in functions:
         if function.is_visible:
             visible.setdefault(function.name, set()).add(function.schema)
-    found: dict[str, Function] = {}
+    overloads: dict[tuple[str, str], list[discover.Function]] = {}
+    for function in functions:
+        overloads.setdefault((function.schema, function.name), []).append(function)
+    owners: dict[str, tuple[str, str]] = {}
+    found: list[Function] = []
     for (schema, name), several in overloads.items():
         without_schema = all(each.is_visible for each in several) and visible[name] == {schema}
-        wanted = [name, f"{schema}.{name}", f"{schema}_{name}"]
-        wanted += [f"function_{number}" for number in range(2, len(functions) + 2)]
-        method = next(each for each in wanted if each not in found and not _REFUSED.match(each))
-        descriptions = [each.description for each in several if each.description]
-        found[method] = Function(
-            method,
-            _quoted(name) if without_schema else f"{_quoted(schema)}.{_quoted(name)}",
-            [each.signature for each in several],
-            descriptions[0] if descriptions else None,
-        )
-    return list(found.values())
+        sql = _quoted(name) if without_schema else f"{_quoted(schema)}.{_quoted(name)}"
+        for group in [[each] for each in several] if sql in apart else [several]:
+            method = next(each for each in _methods(schema, name, owners) if each not in owners)
+            owners[method] = schema, name
+            descriptions = [each.description for each in group if each.description]
+            found.append(
+                Function(
+                    method,
+                    f"{sql}({group[0].types})" if sql in apart else sql,
+                    [each.signature for each in group],
+                    descriptions[0] if descriptions else None,
+                )
+            )
+    return found
+
+
+def _methods(schema: str, name: str, owners: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    """Names for it, the best first, without end. owners: method -> schema and name of its function."""
+    for base in (name, f"{schema}.{name}", f"{schema}_{name}"):
+        if owners.get(base, (schema, name)) == (schema, name) and not _REFUSED.match(base):
+            yield base
+            yield from (f"{base}_{number}" for number in itertools.count(2))
+    yield from (f"function_{number}" for number in itertools.count(2))
 
 
 def _quoted(name: str) -> str:

@@ -20,11 +20,15 @@ _LIMIT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """signature: "add(a integer, b integer DEFAULT 1) returns integer". is_visible: found without its schema."""
+    """signature: "add(a integer, b integer DEFAULT 1) returns integer". types: "integer,integer".
+
+    is_visible: found without its schema.
+    """
 
     schema: str
     name: str
     signature: str
+    types: str
     is_visible: bool
     description: str | None
 

@@ -1,6 +1,6 @@
 -- The functions of the user's own schemas: neither PostgreSQL's nor those that an extension brought.
 with found as (
-    select p.oid, n.nspname, p.proname, p.prokind, p.prosrc
+    select p.oid, n.nspname, p.proname, p.prokind, p.prosrc, p.proargtypes
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname not in ('pg_catalog', 'information_schema')
@@ -21,6 +21,10 @@ select json_build_object(
                 f.proname as name,
                 format('%I(%s)', f.proname, pg_get_function_arguments(f.oid))
                     || coalesce(' returns ' || pg_get_function_result(f.oid), '') as signature,
+                (
+                    select coalesce(string_agg(format_type(t.oid, null), ',' order by t.position), '')
+                    from unnest(f.proargtypes) with ordinality t(oid, position)
+                ) as types,
                 pg_function_is_visible(f.oid) as is_visible,
                 obj_description(f.oid, 'pg_proc') as description
             from found f

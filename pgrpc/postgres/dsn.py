@@ -20,6 +20,7 @@ _ENCODE = f"the user name or password holds a character that must be percent-enc
 _ENCODE_ALL = _ENCODE.replace("user name or password", "user name, the password or a parameter")
 _QUOTE = "put single quotes around a value that holds spaces"
 _FORMS = "not a connection string: write postgresql://user:password@host:5432/name, or host=... dbname=..."
+_SECRETS = ("password", "sslpassword", "oauth_client_secret")
 
 
 class BadDsn(Exception):
@@ -41,6 +42,15 @@ def parse(text: str) -> dict[str, str]:
     if words := _fault(parameters):
         raise BadDsn(f"{_ENCODE}, or {words}" if is_uri else f"{words}; {_QUOTE}")
     return parameters
+
+
+def without_secrets(text: str) -> str:
+    """The connection string as a terminal may show it: the same one where it holds no secret. Raises BadDsn."""
+    parameters = parse(text)
+    if not any(name in parameters for name in _SECRETS):
+        return text
+    shown = {name: value for name, value in parameters.items() if name not in _SECRETS}
+    return str(psycopg2.extensions.make_dsn(**shown))
 
 
 def is_address(host: str) -> bool:

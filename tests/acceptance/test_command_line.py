@@ -29,7 +29,16 @@ def run(
         (["xyzzy"], "unknown command xyzzy. Commands: init, "),
         (["serve", "--prot", "1"], "pgrpc serve: unknown option --prot; did you mean --port?"),
         (["--confg=x"], "pgrpc serve: unknown option --confg; did you mean --config?"),
-        (["check", "--port", "1"], "pgrpc check: unknown option --port"),
+        (
+            ["check", "--port", "1"],
+            "pgrpc check: unknown option --port; commands that have it: demo, serve, eventserv, ",
+        ),
+        (["--port", "1", "check"], "pgrpc check: unknown option --port; commands that have it: demo, serve, "),
+        (["--verison"], "pgrpc serve: unknown option --verison; did you mean --version?"),
+        (["-p", "8000"], "pgrpc serve: unknown option -p; did you mean --port?"),
+        (["-p8000"], "pgrpc serve: unknown option -p; did you mean --port?"),
+        (["help", "chekc"], "unknown command chekc; did you mean check?"),
+        (["hlep"], "unknown command hlep; did you mean help?"),
         (["check", "other.yaml"], "pgrpc check: unexpected argument other.yaml; to name a file: --config other.yaml"),
         (["serve", "--port", "99999"], "pgrpc serve: argument --port: 99999 is not a port: must be 0 to 65535"),
         (["completion", "powershell"], "pgrpc completion: argument shell: invalid choice: 'powershell'"),
@@ -50,6 +59,37 @@ def test_help_lists_every_command_and_each_has_its_own() -> None:
         assert own.returncode == 0
         assert own.stdout.startswith(f"usage: pgrpc {name} ")
         assert re.search(rf"examples?:\n  pgrpc {name}", own.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "same"),
+    [
+        (["help"], ["--help"]),
+        (["help", "token"], ["token", "--help"]),
+        (["--help", "token"], ["token", "--help"]),
+        (["serve", "--version"], ["--version"]),
+        (["-v", "eventserv"], ["--version"]),
+    ],
+)
+def test_help_and_version_are_found_where_people_look_for_them(arguments: list[str], same: list[str]) -> None:
+    done, expected = run(*arguments), run(*same)
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected.stdout, "")
+    assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-c", "nowhere.yaml", "serve"], "nowhere.yaml: no such file"),
+        (["--config=nowhere.yaml", "check"], "nowhere.yaml: no such file"),
+        (["--port", "3", "serve"], "config.yaml: no such file"),
+        (["--host", "check", "serve"], "config.yaml: no such file"),
+    ],
+)
+def test_options_may_stand_before_the_command(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == 78
+    assert done.stderr.startswith(said)
 
 
 @pytest.mark.parametrize("command", ["serve", "check", "token"])
@@ -91,7 +131,7 @@ def test_packages_that_are_missing(arguments: list[str], tmp_path: Path) -> None
     done = run(*arguments, folder=tmp_path, python=("-S", "-E"))
     assert (done.returncode, done.stdout) == (69, "")
     assert re.fullmatch(
-        r"pgrpc's packages are not installed for this Python \(No module named '\w+'\): run `make demo` once and use "
+        r"pgrpc's packages are not installed for this Python: run `make demo` once and use "
         r"\.venv/bin/python server\.py, or `pip install pgrpc`\n",
         done.stderr,
     )
@@ -122,6 +162,12 @@ def test_help_and_completion_import_no_server() -> None:
         ("pgrpc psqlisten2websocket --d", ["--debug"]),
         ("pgrpc check --config c", []),  # a file: left to the shell
         ("pgrpc unknown -", []),
+        ("pgrpc --p", ["--port"]),
+        ("pgrpc --v", ["--version"]),
+        ("pgrpc --port 3 --h", ["--help", "--host"]),
+        ("pgrpc --port 3 s", ["serve"]),
+        ("pgrpc -c x.yaml check --c", ["--config"]),
+        ("pgrpc help t", ["token"]),
     ],
 )
 def test_bash_completes(typed: str, offered: list[str]) -> None:
@@ -141,7 +187,16 @@ def test_bash_offers_every_command() -> None:
     script = run("completion", "bash").stdout
     words = re.search(r"words='([^']*completion)'", script)
     assert words is not None
-    assert sorted(words[1].split()) == sorted(COMMANDS + DROP_INS)
+    assert sorted(words[1].split()) == sorted(["help", *COMMANDS, *DROP_INS])
+
+
+def test_fish_offers_files_only_where_an_option_takes_one() -> None:
+    lines = run("completion", "fish").stdout.splitlines()
+    taking = {name: [line for line in lines if f" -l {name} " in line] for name in ("config", "host", "port", "dsn")}
+    assert all(" -F " in line for line in taking.pop("config"))
+    for found in taking.values():
+        assert found
+        assert all(" -x " in line and " -F " not in line for line in found)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

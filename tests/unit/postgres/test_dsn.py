@@ -4,6 +4,7 @@ import random
 import sys
 from collections.abc import Sequence
 
+import psycopg2.extensions
 import pytest
 
 from pgrpc.postgres import dsn
@@ -128,3 +129,23 @@ def shown_of(text: str, hidden: Sequence[str]) -> str:
     except dsn.BadDsn as error:
         return f"{REFUSED}{error}"
     return " ".join(value for key, value in found.items() if key not in hidden)
+
+
+@pytest.mark.parametrize("text", ["postgresql:///shop", "postgresql://ann@h:5433/shop", "host=h dbname=shop", ""])
+def test_without_a_password_it_stays_as_it_is(text: str) -> None:
+    assert dsn.without_secrets(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://ann:s%40cret-9@h:5433/my%20shop?sslmode=require",
+        "postgresql://ann@h:5433/my%20shop?sslmode=require&password=s%40cret-9&sslpassword=s%40cret-9",
+        "host=h port=5433 user=ann dbname='my shop' sslmode=require password=s@cret-9",
+    ],
+)
+def test_a_password_is_left_out(text: str) -> None:
+    shown = dsn.without_secrets(text)
+    assert "cret" not in shown
+    expected = {"host": "h", "port": "5433", "user": "ann", "dbname": "my shop", "sslmode": "require"}
+    assert psycopg2.extensions.parse_dsn(shown) == expected
