@@ -51,9 +51,9 @@ def check(document: dict[str, Any], found: faults.Faults, dialects: dialect_sect
             document[name] = {}
     document.setdefault("database", {})  # so that what it must have is reported
     _retype(document, found, validator)
-    for error in _errors(document, validator):
-        for place, words in _faults(error, found, root):
-            found.reject(place, words)
+    # All of them first: what to say of a key depends on what is known of another, not on the order of errors.
+    for place, words in [each for error in _errors(document, validator) for each in _faults(error, found, root)]:
+        found.reject(place, words)
     pruned: dict[str, Any] = _pruned(document, (), found)
     return pruned
 
@@ -98,8 +98,12 @@ def _faults(error: ValidationError, found: faults.Faults, root: schema.Schema) -
     value: Any = error.instance
     match error.validator:
         case "required":
-            missing = [name for name in own["required"] if name not in value]
-            yield from (((*place, name), _missing(name, own["properties"][name])) for name in missing)
+            keys = own["properties"]
+            # A key whose name is misspelled is not missing: its name is the fault.
+            unknown = [name for name in value if name not in keys and not found.has((*place, name))]
+            meant = {_near(name, keys) for name in unknown}
+            missing = [name for name in own["required"] if name not in value and name not in meant]
+            yield from (((*place, name), _missing(name, keys[name])) for name in missing)
         case "additionalProperties":
             known, removed = own["properties"], own.get("removedProperties", {})
             for name in value:
@@ -138,11 +142,12 @@ def _missing(name: str, rule: schema.Schema) -> str:
 
 
 def _example(rule: schema.Schema, place: model.Place) -> str:
-    """What to write there; "" where the schema has no example, or the value is an item of a list."""
-    examples = schema.resolve(rule).get("examples", ())
-    if not examples or not place or isinstance(place[-1], int):
+    """What to write there; "" where the schema has neither example nor default, or the value is an item of a list."""
+    found = schema.resolve(rule)
+    example = next((each for each in (*found.get("examples", ()), found.get("default")) if each), None)
+    if example is None or not place or isinstance(place[-1], int):
         return ""
-    return f": write for example {yamltext.key(place[-1])}: {yamltext.value(examples[0], inside=False)}"
+    return f": write for example {yamltext.key(place[-1])}: {yamltext.value(example, inside=False)}"
 
 
 def _near(name: str, known: Mapping[str, Any]) -> str | None:
@@ -171,6 +176,9 @@ def _wrong_type(rule: schema.Schema, place: model.Place, value: Any) -> str:
         return f"{words}: {found['mappingErrorMessage']}"
     if types[0] == "string":
         return _no_text(rule, place, value, words)
+    if types == ("array",):
+        is_item = isinstance(value, str) and _text_fault(found.get("items", {}), value) is None
+        return words + (": put it in brackets" if is_item else _example(rule, place))
     if types == ("integer",) and isinstance(value, str) and _Validator(found).is_valid(yamltree.plain(value)):
         return words + ": remove the quotes"
     if types[0] == "boolean" and isinstance(value, str):

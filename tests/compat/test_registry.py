@@ -1,6 +1,8 @@
 """The registry: adding a server that pgrpc replaces is adding a folder, and nobody else knows which there are."""
 
 import ast
+import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -28,9 +30,9 @@ from tests.support.pgrpc_server import ROOT, running, serving
 from tests.support.ws_raw import Peer
 from tools.docs import pages
 
-NAMES = ["eventserv", "postgresql2websocket", "psqlisten2websocket"]
+NAMES = sorted(path.parent.name for path in (ROOT / "pgrpc/compat").glob("*/__init__.py"))
 
-# That each folder offers what `dialect` asks for is checked by mypy.
+# That these offer what `dialect` asks for is checked by mypy; the test below compares the parameters of all.
 SETTINGS: list[dialect.Settings] = [
     eventserv_settings, postgresql2websocket_settings, psqlisten2websocket_settings
 ]  # fmt: skip
@@ -42,9 +44,17 @@ SOCKETS: list[dialect.Sockets] = [eventserv_sockets, postgresql2websocket_socket
 
 def test_each_folder_is_a_dialect() -> None:
     assert list(registry.dialects()) == NAMES
-    assert [module.__name__ for module in (*SETTINGS, *SECTIONS, *SOCKETS)] == [  # type: ignore[attr-defined]
-        f"pgrpc.compat.{name}.{part}" for part in ("settings", "section", "sockets") for name in NAMES
-    ]
+    assert {"eventserv", "postgresql2websocket", "psqlisten2websocket"} <= {*NAMES}
+    offered = (
+        ("settings", "load", dialect.Settings.load),
+        ("section", "read", dialect.SectionReader.read),
+        ("sockets", "routes", dialect.Sockets.routes),
+    )
+    for name in NAMES:
+        for module, function, asked in offered:
+            found = getattr(importlib.import_module(f"pgrpc.compat.{name}.{module}"), function)
+            names = list(inspect.signature(asked).parameters)[1:]
+            assert list(inspect.signature(found).bind(*names).arguments) == names, name
 
 
 def test_no_module_of_a_dialect_is_imported_before_it_is_needed(tmp_path: Path) -> None:
@@ -180,7 +190,7 @@ class TestAFourthFolder:
             config.load(file, {}, registry.dialects())
         assert caught.value.faults == (
             f"{file}:2:21: dialects.fourth.path: is taken: name another",
-            f"{file}:2:33: dialects.fifth: unknown key; known here: eventserv, fourth, {', '.join(NAMES[1:])}",
+            f"{file}:2:33: dialects.fifth: unknown key; known here: {', '.join(sorted([*NAMES, 'fourth']))}",
         )
 
     def test_has_values_of_the_kinds_that_its_schema_names(self, tmp_path: Path) -> None:
@@ -201,7 +211,7 @@ class TestAFourthFolder:
         made = pages.generated()
         assert {*pages.stale()} == {pages.SCHEMA, pages.EXAMPLE, Path("docs/reference/configuration.md")}
         sections = json.loads(made[pages.SCHEMA])["$defs"]["dialects"]["properties"]
-        assert list(sections) == ["eventserv", "fourth", *NAMES[1:]]
+        assert list(sections) == sorted([*NAMES, "fourth"])
         assert sections["fourth"] == json.loads(FOURTH["section.schema.json"])
         assert "  # fourth:\n  #   # Where it is served.\n  #   path: fourth\n" in made[pages.EXAMPLE]
         row = "| `fourth.patience` | duration | `3s` | How long a client may think. |\n"

@@ -56,7 +56,7 @@ dialects:
             "{assets: none}",
             "24: dialects.eventserv.assets: this folder has no index.html: name one that has, relative to this file",
         ),
-        ("{channels: people}", "24: dialects.eventserv.channels: must be a list, not text"),
+        ("{channels: people}", "24: dialects.eventserv.channels: must be a list, not text: put it in brackets"),
         ("{channels: [a, 1]}", "38: dialects.eventserv.channels[1]: must be text, not a number: put it in quotes"),
         ("{channels: ['']}", "35: dialects.eventserv.channels[0]: must not be empty"),
         ("{channels: ['[']}", "35: dialects.eventserv.channels[0]: is not a POSIX pattern: a [ without its ]"),

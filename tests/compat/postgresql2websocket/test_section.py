@@ -36,7 +36,10 @@ def test_its_own_channels() -> None:
     ("section", "expected"),
     [
         ("7", "must be true, false or a mapping (key: value), not a number"),
-        ("{channels: {}}", "channels: must be a list, not a mapping"),
+        (
+            "{channels: {}}",
+            'channels: must be a list, not a mapping: write for example channels: [people, "room.*"]',
+        ),
         ("{channels: [7]}", "channels[0]: must be text, not a number: put it in quotes"),
         (f"{{channels: [a, {'a' * 64}]}}", "channels[1]: the name has 64 bytes; PostgreSQL's limit is 63"),
         ("{channel: a}", 'channel: unknown key; did you mean "channels"?'),

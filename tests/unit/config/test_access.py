@@ -72,7 +72,7 @@ NO_AUTH = "needs the section auth: without it clients have no roles"
     [
         ("functions: {f: {roles: [web]}}\n", f"2:17: functions.f.roles: {NO_AUTH}"),
         ("channels: {c: {roles: []}}\n", f"2:16: channels.c.roles: {NO_AUTH}"),
-        ("functions: {f: {roles: web}}\n", "2:17: functions.f.roles: must be a list, not text"),
+        ("functions: {f: {roles: web}}\n", "2:17: functions.f.roles: must be a list, not text: put it in brackets"),
         (AUTH + "functions: {f: {roles: [1]}}\n", f"3:25: functions.f.roles[0]: {QUOTE}"),
         ("functions: {f: {rate: 10}}\n", f"2:17: functions.f.rate: {RATE}"),
         ("functions: {f: {rate: 0.5}}\n", f"2:17: functions.f.rate: {RATE}"),

@@ -357,6 +357,9 @@ FUNCTIONS = (
 REFERENCE_IN_KEY = "${...} works in values only, not in keys: write the name itself"
 TWICE = "given twice, first in line"
 LONG_NAME = "é" * 32
+KEYS = "known here: dsn, listen_dsn, pool_size, statement_timeout, connect_timeout, listen_probe"
+NO_LIST = "must be a list"
+WRITE_ORIGINS = "write for example allowed_origins: [https://app.example.com]"
 WRITE_DSN = "write for example dsn: ${DATABASE_URL}"
 DSN_MISSING = f"is missing: {WRITE_DSN}"
 WRITE_PARAMS = "write for example params: schemas/place_bid.schema.json"
@@ -372,6 +375,9 @@ NETWORK = "must be an address or a network, such as 10.1.2.3, 10.0.0.0/8 or fd00
         ("\ndatabase:\n  pool_size: 1\n", [f"2:1: database.dsn: {DSN_MISSING}"]),
         ("database: x\n", [f'1:1: database: {NO_MAPPING}, not text: write database: {{dsn: "${{DATABASE_URL}}"}}']),
         ("database: {}\n", [f"1:1: database.dsn: {DSN_MISSING}"]),
+        ("database: {url: x}\n", ['1:12: database.url: unknown key; did you mean "dsn"?']),
+        ("db: {url: x}\n", ['1:1: db: unknown key; did you mean "database"?']),
+        ("database: {zzz: x}\n", [f"1:1: database.dsn: {DSN_MISSING}", f"1:12: database.zzz: unknown key; {KEYS}"]),
         ("database:\n  dsn: ''\n", ["2:3: database.dsn: must not be empty"]),
         ("database:\n  dsn:\n", [f"2:3: database.dsn: must be text, not empty: {WRITE_DSN}"]),
         ("database:\n  dsn: 5\n", ["2:3: database.dsn: must be text, not a number: put it in quotes"]),
@@ -418,7 +424,10 @@ def test_faults_of_the_database(text: str, expected: list[str]) -> None:
         ("server:\n  base_path: /a/../b\n", f"3:3: server.base_path: {BASE_PATH}"),
         ("server:\n  base_path: /.\n", f"3:3: server.base_path: {BASE_PATH}"),
         ('server:\n  base_path: "/a\\n"\n', f"3:3: server.base_path: {BASE_PATH}"),
-        ("server:\n  allowed_origins: '*'\n", "3:3: server.allowed_origins: must be a list, not text"),
+        ("server:\n  allowed_origins: '*'\n", f"3:3: server.allowed_origins: {NO_LIST}, not text: put it in brackets"),
+        ("server:\n  allowed_origins: h\n", f"3:3: server.allowed_origins: {NO_LIST}, not text: {WRITE_ORIGINS}"),
+        ("server:\n  allowed_origins: 1\n", f"3:3: server.allowed_origins: {NO_LIST}, not a number: {WRITE_ORIGINS}"),
+        ("server:\n  host: true\n", "3:3: server.host: must be text, not a boolean: write for example host: 127.0.0.1"),
         ("server:\n  allowed_origins: ['*.a']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins: ['**']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
         ("server:\n  allowed_origins: ['null']\n", f"3:21: server.allowed_origins[0]: {ORIGIN}"),
