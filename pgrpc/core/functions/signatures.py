@@ -38,6 +38,7 @@ class Overload:
     def __init__(self, routine: routines.Routine) -> None:
         self.routine = routine
         self.names = tuple(a.name for a in routine.inputs)
+        self.named = tuple(name for name in self.names if not _MADE_UP.fullmatch(name))
         self.required = frozenset(a.name for a in routine.inputs if not a.has_default)
         self.accepted = frozenset(self.names)
         self.variadic = next((a for a in routine.inputs if a.mode == "variadic"), None)  # always the last
@@ -87,15 +88,16 @@ class Overload:
         values = {
             name: self.normalisers[name](value) if name in self.normalisers else value for name, value in given.items()
         }
-        return values, self._explained(schemas.check(self.compiled, values, spending))
+        spending = spending or budget.Budget()
+        return values, self._explained(schemas.check(self.compiled, values, spending), spending)
 
-    def _explained(self, faults: list[errors.Fault]) -> list[errors.Fault]:
+    def _explained(self, faults: list[errors.Fault], spending: budget.Budget) -> list[errors.Fault]:
         """The same, with a suggestion for each of the first few unknown parameters."""
         unknown = [i for i, f in enumerate(faults) if f.rule == "additionalProperties" and "/" not in f.path[1:]]
         for count, index in enumerate(unknown):
             name = faults[index].path[1:].replace("~1", "/").replace("~0", "~")
-            named = (each for each in self.names if not _MADE_UP.fullmatch(each))
-            meant = suggestions.near(name, named, abbreviated=True) if count < _EXPLAINED else None
+            is_explained = count < _EXPLAINED and spending.affords(suggestions.work(name, self.named))
+            meant = suggestions.near(name, self.named, abbreviated=True) if is_explained else None
             words = "unknown parameter" + (f"; did you mean {meant}?" if meant else "")
             faults[index] = errors.Fault(faults[index].path, faults[index].rule, words)
         return faults

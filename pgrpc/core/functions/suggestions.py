@@ -4,14 +4,14 @@ Owns how close is close enough, and how much may be compared: a name can come fr
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 _LONGEST = 63
 """Characters. PostgreSQL's own names have no more."""
 
 _KNOWN = 30
-"""Names compared. Each takes up to 0.1 ms."""
+"""Names compared. Each takes up to 0.3 ms."""
 
 
 def near(
@@ -31,6 +31,11 @@ def near(
         longer = [each for each in folded if _is_short_for(name.lower(), each)]
         found = longer if len(longer) == 1 else []
     return folded[found[0]] if found else None
+
+
+def work(name: str, known: Sequence[str]) -> int:
+    """The microseconds that `near` takes at most, roughly: all characters of two names are compared."""
+    return len(name) * sum(map(len, known[:_KNOWN])) // 6 if len(name) <= _LONGEST else 0
 
 
 def _is_short_for(name: str, known: str) -> bool:

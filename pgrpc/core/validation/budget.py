@@ -39,6 +39,13 @@ class Budget:
         finally:
             self._is_shared = False
 
+    def affords(self, units: int) -> bool:
+        """Whether half of WORK is left after this, which is then spent. It is for what only makes faults clearer."""
+        if self._left - units < WORK // 2:
+            return False
+        self._left -= units
+        return True
+
     def spend(self, units: int) -> None:
         """Raises TooMuchWork."""
         self._left -= units

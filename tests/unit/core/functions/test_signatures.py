@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pgrpc.core.functions import signatures
+from pgrpc.core.functions import signatures, suggestions
+from pgrpc.core.validation import budget
 from tests.support import samples
 from tests.support.samples import argument, routine
 
@@ -87,6 +88,19 @@ def test_a_suggestion_for_the_first_few_unknown_parameters() -> None:
         ("/quantiti", "unknown parameter; did you mean quantity?"),
         ("/quantitty", "unknown parameter"),
     ]
+
+
+def test_suggestions_for_all_calls_of_a_batch_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{'a' * 60}{i}" for i in range(30)]
+    of = signatures.Overload(routine(*(argument(name, default=True) for name in names)))
+    compared: list[str] = []
+    monkeypatch.setattr(suggestions, "near", lambda name, *_, **__: compared.append(name))
+    spending = budget.Budget()
+    with spending.shared():
+        for i in range(100):
+            (fault,) = of.checked({f"{'b' * 60}{i}": 1}, spending)[1]
+            assert fault.rule == "additionalProperties"
+    assert len(compared) == 1
 
 
 def test_a_name_that_is_unknown_inside_a_value() -> None:

@@ -40,3 +40,11 @@ def test_no_more_is_compared_than_the_limit() -> None:
     assert suggestions.near("quantity", known) is None
     assert suggestions.near("quantity", known, limit=51) == "quantity"
     assert suggestions.near("x" * 64, ["x" * 64]) is None, "no name of PostgreSQL's is as long"
+
+
+def test_what_a_comparison_costs() -> None:
+    worst = ["a" * 63] * 30
+    assert suggestions.work("a" * 63, worst) > 15_000
+    assert suggestions.work("a" * 63, worst * 100) == suggestions.work("a" * 63, worst)
+    assert suggestions.work("a" * 64, worst) == 0, "it is not compared"
+    assert suggestions.work("qty", ["quantity"] * 10) < 100

@@ -44,3 +44,13 @@ def test_it_is_not_shared_any_more_after_an_error() -> None:
         spending.spend(budget.WORK + 1)
     spending.start()
     spending.spend(budget.WORK)
+
+
+def test_half_of_it_is_kept_from_what_can_be_left_out() -> None:
+    spending = budget.Budget()
+    assert not spending.affords(budget.WORK // 2 + 1)
+    assert spending.affords(budget.WORK // 2)
+    assert not spending.affords(1)
+    spending.spend(budget.WORK // 2)
+    with pytest.raises(budget.TooMuchWork):
+        spending.spend(1)
