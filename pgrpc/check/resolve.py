@@ -80,7 +80,7 @@ class _Resolution:
         self._auth = config.auth
         self._found = found
         self._named = named
-        self._findings = findings.Findings(config.marks)
+        self._findings = findings.Findings(config.marks, None if config.auth is None else config.auth.anonymous_role)
         for place, reason in found.faults.items():
             if isinstance(reason, str) or "auth" not in config.unknown:
                 self._findings.fault(place, reason)
@@ -133,14 +133,26 @@ class _Resolution:
             self._fault(("functions", problem.method, *((problem.key,) if problem.key else ())), problem.reason)
         faulty = {(problem.method, problem.key) for problem in problems}
         for entry in readable:
-            if entry.roles is not None:
-                for routine in behind[entry.method]:
-                    self._findings.warn(("functions", entry.method, "roles"), allowlist.public_warnings(routine))
+            if entry.roles is not None and clients and clients.intersection(entry.roles):
+                public = allowlist.public_warnings(behind[entry.method], self._users(behind[entry.method], clients))
+                self._findings.warn(("functions", entry.method, "roles"), public)
             if entry.params is not None and (entry.method, "params") not in faulty:
                 self._findings.warn(
                     ("functions", entry.method, "params"), params_schema.warnings(entry.params.document)
                 )
         return built.functions
+
+    def _users(self, found: Sequence[routines.Routine], clients: frozenset[str]) -> frozenset[str]:
+        """The roles that one of these functions is for, in all places of the file that name one."""
+        wanted = {routine.signature for routine in found}
+        given = {("functions", entry.method): entry.roles for entry in self._config.functions} | {
+            ("channels", entry.name): entry.roles for entry in self._config.channels
+        }
+        users = frozenset[str]()
+        for place, named in self._found.routines.items():
+            if wanted.intersection(routine.signature for routine in named):
+                users |= clients.intersection(given.get(place[:2]) or clients)
+        return users
 
     def _predicates(self, clients: allowlist.Callers) -> Mapping[str, catalog.Function]:
         made: dict[str, catalog.Function] = {}
