@@ -145,9 +145,9 @@ class _Resolution:
     def _users(self, found: Sequence[routines.Routine], clients: frozenset[str]) -> frozenset[str]:
         """The roles that one of these functions is for, in all places of the file that name one."""
         wanted = {routine.signature for routine in found}
-        given = {("functions", entry.method): entry.roles for entry in self._config.functions} | {
-            ("channels", entry.name): entry.roles for entry in self._config.channels
-        }
+        given: dict[Place, tuple[str, ...] | None] = {
+            ("functions", entry.method): entry.roles for entry in self._config.functions
+        } | {("channels", entry.name): entry.roles for entry in self._config.channels}
         users = frozenset[str]()
         for place, named in self._found.routines.items():
             if wanted.intersection(routine.signature for routine in named):
