@@ -80,6 +80,7 @@ class _Resolution:
         self._auth = config.auth
         self._found = found
         self._named = named
+        self._named_functions = dict(_functions(config))
         self._findings = findings.Findings(config.marks, None if config.auth is None else config.auth.anonymous_role)
         for place, reason in found.faults.items():
             if isinstance(reason, str) or "auth" not in config.unknown:
@@ -145,9 +146,8 @@ class _Resolution:
     def _users(self, found: Sequence[routines.Routine], clients: frozenset[str]) -> frozenset[str]:
         """The roles that one of these functions is for, in all places of the file that name one."""
         wanted = {routine.signature for routine in found}
-        given: dict[Place, tuple[str, ...] | None] = {
-            ("functions", entry.method): entry.roles for entry in self._config.functions
-        } | {("channels", entry.name): entry.roles for entry in self._config.channels}
+        given: dict[Place, tuple[str, ...] | None] = {("functions", e.method): e.roles for e in self._config.functions}
+        given |= {("channels", e.name): e.roles for e in self._config.channels}
         users = frozenset[str]()
         for place, named in self._found.routines.items():
             if wanted.intersection(routine.signature for routine in named):
@@ -182,11 +182,21 @@ class _Resolution:
             return None
 
     def _fault(self, place: Place, reason: allowlist.Reason) -> None:
-        """With what could be meant in the place of a function that does not exist."""
-        similar = self._found.similar.get(place)
-        if similar:
-            meant = f"write {place[-1]}: {similar[0]}"
-            if len(similar) > 1:
-                meant = f"write the one you mean, as in {place[-1]}: {similar[0]}"
-            reason = f"{reason}; found {', '.join(similar)}: {meant}"
+        """With what to write in the place of a function that does not exist."""
+        if place in self._named_functions and not self._found.routines.get(place):
+            reason = f"{reason}{self._instead(place)}"
         self._findings.fault(place, reason)
+
+    def _instead(self, place: Place) -> str:
+        key, similar = place[-1], self._found.similar.get(place)
+        if not similar:
+            text = self._named_functions[place]
+            named = text if "." in text else f"SCHEMA.{text}"
+            return f"; create it, or write the name that it has, with its schema, as in {key}: {named}"
+        found = f"; found {', '.join(similar)}"
+        if len(similar) > 1:
+            return f"{found}: write the one you mean, as in {key}: {similar[0]}"
+        name = self._found.visible.get(place)
+        if name is None or place in self._config.marks.positions or place[0] != "functions":
+            return f"{found}: write {key}: {similar[0]}"
+        return f"{found}: rename the key to {name}, or write {key}: {name}"

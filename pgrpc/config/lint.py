@@ -16,7 +16,13 @@ _IDENTIFIER = re.compile(r"[A-Za-z_\u0080-\U0010ffff*][\w$*]*")
 
 def warnings(config: model.Config) -> list[tuple[model.Place, str]]:
     """Each with the place that it is about."""
-    return [*_open_to_everybody(config), *_folded(config)]
+    return [*_nothing_listed(config), *_open_to_everybody(config), *_folded(config)]
+
+
+def _nothing_listed(config: model.Config) -> Iterator[tuple[model.Place, str]]:
+    if config.functions or config.channels or config.dialects or config.unknown & {"functions", "channels", "dialects"}:
+        return
+    yield (), "nothing is listed, so clients can call and receive nothing: list functions or channels"
 
 
 def _open_to_everybody(config: model.Config) -> Iterator[tuple[model.Place, str]]:

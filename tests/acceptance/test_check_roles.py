@@ -80,7 +80,7 @@ FAULTS = [
     ("6:7: auth.roles[1]", f"{LOGIN} is the login role"),
     ("7:7: auth.roles[2]", "the database has no role acting_nobody"),
     ("8:7: auth.roles[3]", "postgres is a superuser"),
-    ("9:7: auth.roles[4]", f"the login role {LOGIN} cannot become pg_monitor: GRANT pg_monitor TO {LOGIN}"),
+    ("9:7: auth.roles[4]", f"the login role {LOGIN} cannot become pg_monitor: GRANT pg_monitor TO {LOGIN};"),
     ("10:3: auth.anonymous_role", f"the database has no role Acting_anon; did you mean {ANON}?"),
     ("11:3: auth.pre_request", "no function app.open() without arguments"),
     (
@@ -342,6 +342,33 @@ def test_a_warning_of_public_does_not_stop_the_server(shop: databases.Database, 
     )
     with pgrpc_server.serving(tmp_path, role_calls.login_dsn(shop), text + "server: {port: 0}\n"):
         pass
+
+
+def test_a_role_that_needs_two_steps(made: databases.Database, tmp_path: Path) -> None:
+    text = f"""\
+database: {{dsn: "${{TEST_DSN}}"}}
+auth: {{secret: {"s" * 32}, roles: [{USER}]}}
+channels:
+  people: {{roles: [{ADMIN}]}}
+  others: {{roles: [unlike]}}
+"""
+    made.execute(f"revoke {ADMIN} from {LOGIN}")
+    try:
+        status, said = lines(tmp_path, text, role_calls.login_dsn(made))
+        assert (status, said) == (
+            test_check.INVALID,
+            [
+                f"config.yaml:4:12: channels.people.roles: no client can have the role {ADMIN}: add it to auth.roles "
+                f"(auth.roles lists {USER}), and the login role {LOGIN} cannot become {ADMIN}: GRANT {ADMIN} TO {LOGIN};",
+                "config.yaml:5:12: channels.others.roles: no client can have the role unlike: the database has no role "
+                f"unlike; write a role that clients can have (auth.roles lists {USER})",
+            ],
+        )
+        pasted(made, said)
+        text = text.replace(f"{USER}]", f"{USER}, {ADMIN}]").replace("unlike", ADMIN)
+        assert lines(tmp_path, text, role_calls.login_dsn(made))[0] == 0
+    finally:
+        made.execute(f"grant {ADMIN} to {LOGIN}")
 
 
 def test_one_grant_for_overloads_and_not_to_everybody(shop: databases.Database, tmp_path: Path) -> None:
