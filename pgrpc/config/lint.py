@@ -20,7 +20,10 @@ def warnings(config: model.Config) -> list[tuple[model.Place, str]]:
 
 
 def _nothing_listed(config: model.Config) -> Iterator[tuple[model.Place, str]]:
-    if config.functions or config.channels or config.dialects or config.unknown & {"functions", "channels", "dialects"}:
+    sections = {"functions", "channels"}
+    if config.functions or config.channels or config.dialects or config.unknown & {*sections, "dialects"}:
+        return
+    if any(len(place) > 1 and place[0] in sections for place in config.marks.positions):  # entries that are faulty
         return
     yield (), "nothing is listed, so clients can call and receive nothing: list functions or channels"
 

@@ -204,7 +204,7 @@ def test_nobody_can_have_a_role(made: databases.Database, tmp_path: Path) -> Non
 
 
 def test_every_role_is_granted_to_a_superuser(made: databases.Database, tmp_path: Path) -> None:
-    text = f"database: {{dsn: '${{TEST_DSN}}'}}\nauth:\n  secret: {'s' * 32}\n"
+    text = f"database: {{dsn: '${{TEST_DSN}}'}}\nauth:\n  secret: {'s' * 32}\nchannels: {{a: }}\n"
     status, said = lines(tmp_path, text, made.dsn)
     assert status == test_check.INVALID
     first, second = said
@@ -359,7 +359,8 @@ channels:
             test_check.INVALID,
             [
                 f"config.yaml:4:12: channels.people.roles: no client can have the role {ADMIN}: add it to auth.roles "
-                f"(auth.roles lists {USER}), and the login role {LOGIN} cannot become {ADMIN}: GRANT {ADMIN} TO {LOGIN};",
+                f"(auth.roles lists {USER}), and the login role {LOGIN} cannot become {ADMIN}: "
+                f"GRANT {ADMIN} TO {LOGIN};",
                 "config.yaml:5:12: channels.others.roles: no client can have the role unlike: the database has no role "
                 f"unlike; write a role that clients can have (auth.roles lists {USER})",
             ],
