@@ -79,10 +79,14 @@ def _impossible(
             roles.fault(name, login, known) or f"{words}: list it in auth.roles, with all the other roles for clients"
         )
     lists = f"auth.roles lists {privileges.listed(sorted(auth.roles))}"
-    if roles.fault(name, login, known) is None:
+    reason = roles.fault(name, login, known)
+    if reason is None:
         return f"{words}: add it to auth.roles ({lists})"
-    close = suggestions.near(name, sorted(clients))
-    return words + (f"; did you mean {close}?" if close else "") + f" ({lists})"
+    if reason.endswith(roles.grant(name, login)):
+        return f"{words}: add it to auth.roles ({lists}), and {reason}"
+    if close := suggestions.near(name, sorted(clients)):
+        return f"{words}; did you mean {close}? ({lists})"
+    return f"{words}: {reason}; write a role that clients can have ({lists})"
 
 
 def warnings(

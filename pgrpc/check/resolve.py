@@ -80,7 +80,8 @@ class _Resolution:
         self._auth = config.auth
         self._found = found
         self._named = named
-        self._findings = findings.Findings(config.marks)
+        self._named_functions = dict(_functions(config))
+        self._findings = findings.Findings(config.marks, None if config.auth is None else config.auth.anonymous_role)
         for place, reason in found.faults.items():
             if isinstance(reason, str) or "auth" not in config.unknown:
                 self._findings.fault(place, reason)
@@ -133,14 +134,25 @@ class _Resolution:
             self._fault(("functions", problem.method, *((problem.key,) if problem.key else ())), problem.reason)
         faulty = {(problem.method, problem.key) for problem in problems}
         for entry in readable:
-            if entry.roles is not None:
-                for routine in behind[entry.method]:
-                    self._findings.warn(("functions", entry.method, "roles"), allowlist.public_warnings(routine))
+            if entry.roles is not None and clients and clients.intersection(entry.roles):
+                public = allowlist.public_warnings(behind[entry.method], self._users(behind[entry.method], clients))
+                self._findings.warn(("functions", entry.method, "roles"), public)
             if entry.params is not None and (entry.method, "params") not in faulty:
                 self._findings.warn(
                     ("functions", entry.method, "params"), params_schema.warnings(entry.params.document)
                 )
         return built.functions
+
+    def _users(self, found: Sequence[routines.Routine], clients: frozenset[str]) -> frozenset[str]:
+        """The roles that one of these functions is for, in all places of the file that name one."""
+        wanted = {routine.signature for routine in found}
+        given: dict[Place, tuple[str, ...] | None] = {("functions", e.method): e.roles for e in self._config.functions}
+        given |= {("channels", e.name): e.roles for e in self._config.channels}
+        users = frozenset[str]()
+        for place, named in self._found.routines.items():
+            if wanted.intersection(routine.signature for routine in named):
+                users |= clients.intersection(given.get(place[:2]) or clients)
+        return users
 
     def _predicates(self, clients: allowlist.Callers) -> Mapping[str, catalog.Function]:
         made: dict[str, catalog.Function] = {}
@@ -170,11 +182,21 @@ class _Resolution:
             return None
 
     def _fault(self, place: Place, reason: allowlist.Reason) -> None:
-        """With what could be meant in the place of a function that does not exist."""
-        similar = self._found.similar.get(place)
-        if similar:
-            meant = f"write {place[-1]}: {similar[0]}"
-            if len(similar) > 1:
-                meant = f"write the one you mean, as in {place[-1]}: {similar[0]}"
-            reason = f"{reason}; found {', '.join(similar)}: {meant}"
+        """With what to write in the place of a function that does not exist."""
+        if place in self._named_functions and not self._found.routines.get(place):
+            reason = f"{reason}{self._instead(place)}"
         self._findings.fault(place, reason)
+
+    def _instead(self, place: Place) -> str:
+        key, similar = place[-1], self._found.similar.get(place)
+        if not similar:
+            text = self._named_functions[place]
+            named = text if "." in text else f"SCHEMA.{text}"
+            return f"; create it, or write the name that it has, with its schema, as in {key}: {named}"
+        found = f"; found {', '.join(similar)}"
+        if len(similar) > 1:
+            return f"{found}: write the one you mean, as in {key}: {similar[0]}"
+        name = self._found.visible.get(place)
+        if name is None or place in self._config.marks.positions or place[0] != "functions":
+            return f"{found}: write {key}: {similar[0]}"
+        return f"{found}: rename the key to {name}, or write {key}: {name}"

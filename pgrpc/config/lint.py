@@ -16,7 +16,16 @@ _IDENTIFIER = re.compile(r"[A-Za-z_\u0080-\U0010ffff*][\w$*]*")
 
 def warnings(config: model.Config) -> list[tuple[model.Place, str]]:
     """Each with the place that it is about."""
-    return [*_open_to_everybody(config), *_folded(config)]
+    return [*_nothing_listed(config), *_open_to_everybody(config), *_folded(config)]
+
+
+def _nothing_listed(config: model.Config) -> Iterator[tuple[model.Place, str]]:
+    sections = {"functions", "channels"}
+    if config.functions or config.channels or config.dialects or config.unknown & {*sections, "dialects"}:
+        return
+    if any(len(place) > 1 and place[0] in sections for place in config.marks.positions):  # entries that are faulty
+        return
+    yield (), "nothing is listed, so clients can call and receive nothing: list functions or channels"
 
 
 def _open_to_everybody(config: model.Config) -> Iterator[tuple[model.Place, str]]:

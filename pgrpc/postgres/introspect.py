@@ -38,7 +38,8 @@ class Found(Generic[Entry]):
     """encoding: of the database, such as "UTF8". roles: those asked about, and those that the login role may become.
 
     routines: entry -> what its function names. faults: entry -> why that cannot be read. similar: entry whose function
-    does not exist -> the functions that could be meant, as the file would have them.
+    does not exist -> the functions that could be meant, as the file would have them. visible: the same entry -> the
+    only one of them, where its name is enough to find it.
     """
 
     def __init__(self, encoding: str, login: roles.Login, known: Mapping[str, roles.Role]) -> None:
@@ -48,6 +49,7 @@ class Found(Generic[Entry]):
         self.routines: dict[Entry, list[routines.Routine]] = {}
         self.faults: dict[Entry, str | privileges.Missing] = {}
         self.similar: dict[Entry, list[str]] = {}
+        self.visible: dict[Entry, str] = {}
 
 
 async def read(
@@ -137,11 +139,18 @@ async def _functions(conn: connection.Connection, functions: Mapping[Entry, str]
     if missing:
         known = await _json(conn, "similar.sql", [row["name"] for row in missing])
         for number, row in enumerate(missing):
-            if offered := _similar(row, known, search=number < _SEARCHED):
-                found.similar[entries[row["entry"]]] = offered
+            entry, close = entries[row["entry"]], _similar(row, known, search=number < _SEARCHED)
+            offered = {each["sql"] + (f"({each['arguments']})" if "oid" in row else ""): each for each in close}
+            if offered:
+                found.similar[entry] = list(offered)[:_OFFERED]
+            names = {each["name"] for each in close if each["is_visible"]}
+            if len(offered) == len(names) == 1 and names == set(map(privileges.quoted, names)):
+                (found.visible[entry],) = names
 
 
-def _similar(wanted: Mapping[str, Any], known: Sequence[Mapping[str, str]], *, search: bool) -> list[str]:
+def _similar(
+    wanted: Mapping[str, Any], known: Sequence[Mapping[str, Any]], *, search: bool
+) -> Sequence[Mapping[str, Any]]:
     """Functions of the same name elsewhere, or in another case; with `search`, the one of the closest name."""
     name = wanted["name"].lower()
     same = [row for row in known if row["name"].lower() == name]
@@ -149,9 +158,7 @@ def _similar(wanted: Mapping[str, Any], known: Sequence[Mapping[str, str]], *, s
         within = [row for row in known if wanted["schema"] is None or row["schema"] == wanted["schema"]]
         close = suggestions.near(name, dict.fromkeys(row["name"] for row in within or known), limit=len(known))
         same = [row for row in within or known if row["name"] == close]
-    with_types = "oid" in wanted
-    shown = (row["sql"] + (f"({row['arguments']})" if with_types else "") for row in same)
-    return list(dict.fromkeys(shown))[:_OFFERED]
+    return same
 
 
 async def _oid(conn: connection.Connection, signature: str, others: Collection[str]) -> int:

@@ -7,7 +7,8 @@ from (
         n.nspname as schema,
         p.proname as name,
         quote_ident(n.nspname) || '.' || quote_ident(p.proname) as sql,
-        oidvectortypes(p.proargtypes) as arguments
+        oidvectortypes(p.proargtypes) as arguments,
+        n.nspname = any(current_schemas(true)) as is_visible
     from pg_proc p
     join pg_namespace n on n.oid = p.pronamespace
     where

@@ -85,12 +85,16 @@ SCHEMAS = {
 }
 # line and column -> what is said there
 EXPECTED = [
-    ("5:3", r"functions\.nonsense.*no function nonsense"),
+    (
+        "5:3",
+        r"functions\.nonsense.*no function nonsense; create it, or write the name that it has, with its schema, "
+        r"as in function: SCHEMA\.nonsense$",
+    ),
     ("6:3", r"functions\.pick.*ambiguous: pick\(a integer\) and pick\(a text\) .* as in function: pick\(integer\)$"),
     (
         "7:3",
         r"functions\.shut\.function: checker lacks EXECUTE on function public\.shut\(\): "
-        r"GRANT EXECUTE ON FUNCTION public\.shut\(\) TO checker$",
+        r"GRANT EXECUTE ON FUNCTION public\.shut\(\) TO checker;$",
     ),
     ("8:3", r"functions\.fires.*trigger"),
     ("9:3", r"functions\.total.*aggregate"),
@@ -236,10 +240,10 @@ channels:
     status, said = run(tmp_path, "check", text, login)
     assert (status, said) == (
         INVALID,
-        "config.yaml:3:7: functions.a.function: checker lacks USAGE on schema shop: "
-        "GRANT USAGE ON SCHEMA shop TO checker (also for functions.b, functions.c, channels.d)\n",
+        "config.yaml:3:7: functions.a.function: checker lacks USAGE on schema shop, needed also for "
+        "functions.b, functions.c, channels.d: GRANT USAGE ON SCHEMA shop TO checker;\n",
     )
-    grant = re.findall(r"GRANT [^(]*", said)[0]
+    grant = re.findall(r"GRANT .*", said)[0]
     database.execute(grant)
     try:
         assert run(tmp_path, "check", text, login)[0] == 0, "the cure that it named cures"
@@ -264,6 +268,28 @@ def test_every_fault_of_the_functions(login: str, tmp_path: Path) -> None:
     told = {line.split(":")[1] for line in lines}
     assert told == {place.split(":")[0] for place, _ in EXPECTED}, said
     assert lines == sorted(lines, key=lambda line: [int(number) for number in line.split(":")[1:3]]), "file order"
+
+
+def test_a_mistyped_key_is_renamed(login: str, tmp_path: Path) -> None:
+    head = "database: {dsn: '${TEST_DSN}'}\nfunctions:\n"
+    status, said = run(tmp_path, "check", f"{head}  datd:\n", login)
+    words = "the database has no function datd; found public.dated: "
+    assert (status, said) == (
+        INVALID,
+        f"config.yaml:3:3: functions.datd.function: {words}rename the key to dated, or write function: dated\n",
+    )
+    for entry in ("  dated:\n", "  datd: {function: dated}\n"):
+        assert run(tmp_path, "check", head + entry, login)[0] == 0
+    said = run(tmp_path, "check", f"{head}  d: {{function: datd}}\n", login)[1]
+    assert said.endswith("found public.dated: write function: public.dated\n")
+
+
+def test_nothing_is_listed(login: str, tmp_path: Path) -> None:
+    assert run(tmp_path, "check", "database: {dsn: '${TEST_DSN}'}\nfunctions:\nchannels:\n", login) == (
+        0,
+        "config.yaml: 0 functions, 0 channels: no faults, 1 warning\nconfig.yaml:1:1: warning: "
+        "nothing is listed, so clients can call and receive nothing: list functions or channels\n",
+    )
 
 
 def test_who_may_execute_is_asked_of_the_login_role(database: databases.Database, tmp_path: Path) -> None:
@@ -334,6 +360,7 @@ DSNS = """\
 database:
   dsn: ${TEST_DSN}
   listen_dsn: ${LISTEN_DSN}
+channels: {people: }
 """
 
 

@@ -80,12 +80,12 @@ FAULTS = [
     ("6:7: auth.roles[1]", f"{LOGIN} is the login role"),
     ("7:7: auth.roles[2]", "the database has no role acting_nobody"),
     ("8:7: auth.roles[3]", "postgres is a superuser"),
-    ("9:7: auth.roles[4]", f"the login role {LOGIN} cannot become pg_monitor: GRANT pg_monitor TO {LOGIN}"),
+    ("9:7: auth.roles[4]", f"the login role {LOGIN} cannot become pg_monitor: GRANT pg_monitor TO {LOGIN};"),
     ("10:3: auth.anonymous_role", f"the database has no role Acting_anon; did you mean {ANON}?"),
     ("11:3: auth.pre_request", "no function app.open() without arguments"),
     (
         "13:10: functions.shut.function",
-        f"{USER} lacks EXECUTE on function app.shut(): GRANT EXECUTE ON FUNCTION app.shut() TO {USER}",
+        f"{USER} lacks EXECUTE on function app.shut(): GRANT EXECUTE ON FUNCTION app.shut() TO {USER};",
     ),
     ("15:10: channels.room.authorize", 'no function app.check(text) that returns boolean; found app."check"()'),
     ("16:12: channels.people.authorize", "no function app.nothing(text) that returns boolean"),
@@ -138,7 +138,7 @@ def test_a_role_that_is_listed_for_what_it_may_not_execute(made: databases.Datab
     assert status == test_check.INVALID
     assert said == [
         f"config.yaml:10:30: functions.shut.roles: {ANON} lacks EXECUTE on function app.shut(): "
-        f"GRANT EXECUTE ON FUNCTION app.shut() TO {ANON}"
+        f"GRANT EXECUTE ON FUNCTION app.shut() TO {ANON};"
     ]
 
 
@@ -178,6 +178,7 @@ auth:
   {auth}
 functions:
   shut: {{function: app.shut, roles: [{USER}]}}
+  open: {{function: app.open, roles: [{USER}]}}
   typed: {{function: app.shut()}}
   nowhere:
 channels:
@@ -187,9 +188,7 @@ channels:
     assert status == test_check.INVALID
     assert "config.yaml:3:1: auth: has faults, so roles and privileges (USAGE, EXECUTE) were not checked" in said
     assert [line for line in said if "functions.nowhere" in line]
-    assert not [line for line in said if "GRANT" in line or "server.host" in line or "functions.shut.roles" in line], (
-        said
-    )
+    assert not [line for line in said if "GRANT" in line or "REVOKE" in line or "server.host" in line], said
 
 
 def test_nobody_can_have_a_role(made: databases.Database, tmp_path: Path) -> None:
@@ -205,7 +204,7 @@ def test_nobody_can_have_a_role(made: databases.Database, tmp_path: Path) -> Non
 
 
 def test_every_role_is_granted_to_a_superuser(made: databases.Database, tmp_path: Path) -> None:
-    text = f"database: {{dsn: '${{TEST_DSN}}'}}\nauth:\n  secret: {'s' * 32}\n"
+    text = f"database: {{dsn: '${{TEST_DSN}}'}}\nauth:\n  secret: {'s' * 32}\nchannels: {{a: }}\n"
     status, said = lines(tmp_path, text, made.dsn)
     assert status == test_check.INVALID
     first, second = said
@@ -264,3 +263,133 @@ def test_warnings_are_in_the_log_of_the_server(questionable: str, tmp_path: Path
     with pgrpc_server.serving(tmp_path, questionable, rest) as server:
         for _, words in WARNINGS:
             assert f": warning: {words}" in server.log
+
+
+# The cures that are printed, followed literally
+
+
+def pasted(made: databases.Database, said: list[str]) -> None:
+    """Run the SQL that the lines end with, in their order, as somebody who pastes it into psql."""
+    for line in said:
+        if found := re.search(r"(GRANT|REVOKE|ALTER) .*;$", line):
+            made.execute(found[0])
+
+
+CURED = f"""\
+database: {{dsn: "${{TEST_DSN}}"}}
+auth:
+  secret: {"s" * 32}
+  roles: [{ADMIN}, {USER}]
+  anonymous_role: {ANON}
+  pre_request: shop.both()
+functions:
+  few: {{function: shop.few, roles: [{USER}]}}
+  both: {{function: shop.both, roles: [{USER}]}}
+  many: {{function: shop.many()}}
+  shut: {{function: shop.shut(integer)}}
+  definer: {{function: shop.definer}}
+channels:
+  room: {{authorize: shop.may}}
+  hall: {{authorize: shop.may, roles: [{ADMIN}]}}
+"""
+
+
+@pytest.fixture
+def shop(made: databases.Database) -> Iterator[databases.Database]:
+    made.execute(
+        """
+        create schema shop;
+        create function shop.few(a int) returns int language sql as 'select 1';
+        create function shop.few(b text) returns int language sql as 'select 1';
+        create function shop.both() returns void language sql as '';
+        create function shop.many() returns int language sql as 'select 1';
+        create function shop.shut(a int) returns int language sql as 'select 1';
+        create function shop.shut(b text) returns int language sql as 'select 1';
+        create function shop.shut(c date) returns int language sql as 'select 1';
+        create procedure shop.definer() language sql security definer as '';
+        create function shop.may(channel text) returns boolean language sql as 'select true';
+        revoke execute on function shop.shut(int), shop.shut(text), shop.shut(date) from public;
+        """
+    )
+    yield made
+    made.execute("drop schema shop cascade")
+
+
+def test_every_cure_can_be_pasted(shop: databases.Database, tmp_path: Path) -> None:
+    dsn = role_calls.login_dsn(shop)
+    for _ in range(4):
+        status, said = lines(tmp_path, CURED, dsn)
+        if len(said) == 1:
+            break
+        pasted(shop, said)
+    assert (status, said) == (0, ["config.yaml: 5 functions, 2 channels: no faults"])
+
+
+def test_a_warning_of_public_does_not_stop_the_server(shop: databases.Database, tmp_path: Path) -> None:
+    shop.execute(f"grant usage on schema shop to {ANON}, {USER}, {ADMIN}")
+    head = CURED[: CURED.index("  pre_request")]
+    text = f"{head}functions:\n  few: {{function: shop.few, roles: [{USER}]}}\n"
+    status, (summary, warning) = sorted_lines(lines(tmp_path, text, role_calls.login_dsn(shop)))
+    assert (status, summary) == (0, "config.yaml: 1 function, 0 channels: no faults, 1 warning")
+    on = "shop.few(integer), shop.few(text)"
+    assert warning.endswith(
+        f"restrict nobody: GRANT EXECUTE ON FUNCTION {on} TO {USER}; REVOKE EXECUTE ON FUNCTION {on} FROM PUBLIC;"
+    )
+    pasted(shop, [warning])
+    assert lines(tmp_path, text, role_calls.login_dsn(shop)) == (
+        0,
+        ["config.yaml: 1 function, 0 channels: no faults"],
+    )
+    with pgrpc_server.serving(tmp_path, role_calls.login_dsn(shop), text + "server: {port: 0}\n"):
+        pass
+
+
+def test_a_role_that_needs_two_steps(made: databases.Database, tmp_path: Path) -> None:
+    text = f"""\
+database: {{dsn: "${{TEST_DSN}}"}}
+auth: {{secret: {"s" * 32}, roles: [{USER}]}}
+channels:
+  people: {{roles: [{ADMIN}]}}
+  others: {{roles: [unlike]}}
+"""
+    made.execute(f"revoke {ADMIN} from {LOGIN}")
+    try:
+        status, said = lines(tmp_path, text, role_calls.login_dsn(made))
+        assert (status, said) == (
+            test_check.INVALID,
+            [
+                f"config.yaml:4:12: channels.people.roles: no client can have the role {ADMIN}: add it to auth.roles "
+                f"(auth.roles lists {USER}), and the login role {LOGIN} cannot become {ADMIN}: "
+                f"GRANT {ADMIN} TO {LOGIN};",
+                "config.yaml:5:12: channels.others.roles: no client can have the role unlike: the database has no role "
+                f"unlike; write a role that clients can have (auth.roles lists {USER})",
+            ],
+        )
+        pasted(made, said)
+        text = text.replace(f"{USER}]", f"{USER}, {ADMIN}]").replace("unlike", ADMIN)
+        assert lines(tmp_path, text, role_calls.login_dsn(made))[0] == 0
+    finally:
+        made.execute(f"grant {ADMIN} to {LOGIN}")
+
+
+def test_one_grant_for_overloads_and_not_to_everybody(shop: databases.Database, tmp_path: Path) -> None:
+    shop.execute(f"grant usage on schema shop to {ANON}, {USER}, {ADMIN}")
+    head = CURED[: CURED.index("  pre_request")]
+    text = f"{head}functions:\n  shut: {{function: shop.shut}}\n"
+    status, said = lines(tmp_path, text, role_calls.login_dsn(shop))
+    on = "shop.shut(date), shop.shut(integer), shop.shut(text)"
+    assert (status, said) == (
+        test_check.INVALID,
+        [
+            f"config.yaml:7:10: functions.shut.function: {ADMIN}, {USER} and {ANON} lack EXECUTE on function {on}: "
+            f"one of these must be able to call it, such as: GRANT EXECUTE ON FUNCTION {on} TO {ADMIN};"
+        ],
+    )
+    pasted(shop, said)
+    assert lines(tmp_path, text, role_calls.login_dsn(shop))[0] == 0
+
+
+def sorted_lines(result: tuple[int, list[str]]) -> tuple[int, list[str]]:
+    """The summary, which is on standard output, first."""
+    status, said = result
+    return status, sorted(said, key=lambda line: "no faults" not in line)

@@ -131,7 +131,7 @@ async def test_any_name(made: databases.Database) -> None:
         (
             "app.few",
             "acting_admin and acting_anon lack EXECUTE on function app.few(): "
-            "GRANT EXECUTE ON FUNCTION app.few() TO acting_admin, acting_anon",
+            "GRANT EXECUTE ON FUNCTION app.few() TO acting_admin, acting_anon;",
         ),
         ("app.takes", "no function app.takes() without arguments; found app.takes(integer)"),
         ("app.procedure", "no function app.procedure() without arguments"),

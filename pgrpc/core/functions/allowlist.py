@@ -4,7 +4,7 @@ Owns the rules of what can be offered at all; runs at start and for `check`, nev
 configuration file: it sees entries, and names the entry and key at fault.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal
@@ -158,20 +158,24 @@ def warnings(routine: routines.Routine) -> list[str]:
     """What is allowed, but probably not intended."""
     if not routine.is_open_definer:
         return []
+    path = f"search_path = {privileges.quoted(routine.schema)}, pg_temp"
     return [
         f"{routine.signature} is SECURITY DEFINER without a search_path of its own, so a caller's objects can replace "
-        f"those that it means: ALTER FUNCTION {routine.signature} SET search_path = ..., pg_temp"
+        "those that it means; set it to the schemas that the function uses, such as: "
+        f"ALTER {routine.kind.upper()} {privileges.qualified(routine)} SET {path};"
     ]
 
 
-def public_warnings(routine: routines.Routine) -> list[str]:
-    """The same, of a function that the file gives to some roles only."""
-    if not routine.is_public:
-        return []
-    return [
-        f"PUBLIC may execute {routine.signature}, so in the database these roles restrict nobody: "
-        f"REVOKE EXECUTE ON {routine.kind.upper()} {routine.signature} FROM PUBLIC"
-    ]
+def public_warnings(found: Sequence[routines.Routine], roles: Collection[str]) -> Iterator[str]:
+    """The same, of functions that the file gives to some roles only. roles: those that are to keep the privilege."""
+    for kind in dict.fromkeys(routine.kind for routine in found if routine.is_public):
+        public = [routine for routine in found if routine.is_public and routine.kind == kind]
+        on = ", ".join(map(privileges.qualified, public))
+        yield (
+            f"PUBLIC may execute {', '.join(routine.signature for routine in public)}, so in the database these roles "
+            f"restrict nobody: {privileges.grant('EXECUTE', kind, on, sorted(roles))} "
+            f"REVOKE EXECUTE ON {kind.upper()} {on} FROM PUBLIC;"
+        )
 
 
 _NOT_RESULTS = ("trigger", "event_trigger", "internal", "language_handler", "index_am_handler", "table_am_handler",

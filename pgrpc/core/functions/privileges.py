@@ -31,7 +31,8 @@ _SHOWN = 3
 class Missing:
     """A privilege that `roles` lack. One of them must have it, or with for_each all of them.
 
-    on: as GRANT names it, without its kind, such as the schema "shop" or the function "shop.f(integer)".
+    on: as GRANT names it, without its kind, such as the schema "shop" or the function "shop.f(integer)"; several are
+    separated by commas. roles: the one that `cure` suggests comes first.
     """
 
     privilege: Literal["USAGE", "EXECUTE"]
@@ -41,28 +42,37 @@ class Missing:
     for_each: bool = False
 
     def __str__(self) -> str:
-        """`web lacks USAGE on schema shop: GRANT USAGE ON SCHEMA shop TO web`."""
-        grant = f"GRANT {self.privilege} ON {self.kind.upper()} {self.on} TO {quoted(self.roles[0])}"
-        what = f"{self.privilege} on {self.kind} {self.on}"
-        if len(self.roles) == 1:
-            return f"{self.roles[0]} lacks {what}: {grant}"
-        if self.for_each:
-            return f"{listed(self.roles)} lack {what}: {', '.join((grant, *map(quoted, self.roles[1:])))}"
-        others = " or ".join(map(quoted, self.roles[1:_SHOWN]))
-        return f"{listed(self.roles)} lack {what}: {grant}, or {others}: the role that is to call it"
+        """`web lacks USAGE on schema shop: GRANT USAGE ON SCHEMA shop TO web;`."""
+        return f"{self.lack}: {self.cure}"
+
+    @property
+    def lack(self) -> str:
+        lacking = "lacks" if len(self.roles) == 1 else "lack"
+        return f"{listed(self.roles)} {lacking} {self.privilege} on {self.kind} {self.on}"
+
+    @property
+    def cure(self) -> str:
+        """It ends with SQL that can be run as it is."""
+        if self.for_each or len(self.roles) == 1:
+            return grant(self.privilege, self.kind, self.on, self.roles)
+        lead = "one of these must be able to call it, such as"
+        return f"{lead}: {grant(self.privilege, self.kind, self.on, self.roles[:1])}"
+
+
+def grant(privilege: str, kind: str, on: str, roles: Sequence[str]) -> str:
+    return f"GRANT {privilege} ON {kind.upper()} {on} TO {', '.join(map(quoted, roles))};"
 
 
 def missing(routine: routines.Routine, roles: Collection[str]) -> list[Missing]:
     """What keeps every one of these roles from calling the routine; [] where one of them can."""
     if not routine.executable_by.isdisjoint(roles):
         return []
-    on = f"{quoted(routine.schema)}.{quoted(routine.name)}{routine.signature[routine.signature.rindex('(') :]}"
 
     def usage(of: Collection[str]) -> Missing:
         return Missing("USAGE", "schema", quoted(routine.schema), tuple(sorted(of)))
 
     def execute(of: Collection[str]) -> Missing:
-        return Missing("EXECUTE", routine.kind, on, tuple(sorted(of)))
+        return Missing("EXECUTE", routine.kind, qualified(routine), tuple(sorted(of)))
 
     # The shortest way: a role that has one of the two needs only the other.
     if granted := (set(roles) - routine.lacks_execute) & routine.lacks_usage:
@@ -79,6 +89,11 @@ def missing_for_each(routine: routines.Routine, roles: Collection[str]) -> list[
         for lack in missing(routine, (role,)):
             found.setdefault(replace(lack, roles=(), for_each=True), []).append(role)
     return [replace(lack, roles=tuple(lacking)) for lack, lacking in found.items()]
+
+
+def qualified(routine: routines.Routine) -> str:
+    """The routine as SQL names it whatever the search_path is."""
+    return f"{quoted(routine.schema)}.{quoted(routine.name)}{routine.signature[routine.signature.rindex('(') :]}"
 
 
 def quoted(name: str) -> str:

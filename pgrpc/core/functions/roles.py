@@ -63,9 +63,13 @@ def fault(name: str, login: Login, found: Mapping[str, Role]) -> str | None:
     if role.is_superuser:
         return f"{name} is a superuser, which no client may be"
     if not role.may_set:
-        grant = f"GRANT {privileges.quoted(name)} TO {privileges.quoted(login.name)}"
-        return f"the login role {login.name} cannot become {name}: {grant}"
+        return f"the login role {login.name} cannot become {name}: {grant(name, login)}"
     return None
+
+
+def grant(name: str, login: Login) -> str:
+    """SQL after which the login role may SET ROLE to this one."""
+    return f"GRANT {privileges.quoted(name)} TO {privileges.quoted(login.name)};"
 
 
 def granted(login: Login, found: Mapping[str, Role]) -> frozenset[str]:

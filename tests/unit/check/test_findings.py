@@ -1,5 +1,6 @@
 """Findings: a GRANT of USAGE that many places need is reported once, at the first of them."""
 
+import dataclasses
 from types import MappingProxyType
 
 from pgrpc.check import findings
@@ -8,7 +9,7 @@ from pgrpc.core.functions import privileges
 
 USAGE = privileges.Missing("USAGE", "schema", "shop", ("web",))
 EXECUTE = privileges.Missing("EXECUTE", "function", "shop.f()", ("web",))
-WORDS = "web lacks USAGE on schema shop: GRANT USAGE ON SCHEMA shop TO web"
+LACK, GRANT = "web lacks USAGE on schema shop", "GRANT USAGE ON SCHEMA shop TO web;"
 
 
 def gathered(*methods: str) -> list[findings.Finding]:
@@ -22,10 +23,12 @@ def gathered(*methods: str) -> list[findings.Finding]:
 
 
 def test_usage_is_reported_where_it_is_needed_first() -> None:
-    assert gathered("a") == [(("functions", "a", "function"), WORDS)]
-    assert gathered("c", "a", "b") == [(("functions", "a", "function"), f"{WORDS} (also for functions.b, functions.c)")]
+    assert gathered("a") == [(("functions", "a", "function"), f"{LACK}: {GRANT}")]
+    assert gathered("c", "a", "b") == [
+        (("functions", "a", "function"), f"{LACK}, needed also for functions.b, functions.c: {GRANT}")
+    ]
     ((_, words),) = gathered(*"abcdefg")
-    assert words == f"{WORDS} (also for functions.b, functions.c, functions.d and 3 more)"
+    assert words == f"{LACK}, needed also for functions.b, functions.c, functions.d and 3 more: {GRANT}"
 
 
 def test_others_are_reported_each() -> None:
@@ -34,5 +37,26 @@ def test_others_are_reported_each() -> None:
     found.fault(("functions", "b"), EXECUTE)
     found.fault(("functions", "b"), "odd")
     found.warn(("functions", "b"), ["one", "two"])
-    assert [place for place, _ in found.faults()] == [("functions", "a"), ("functions", "b"), ("functions", "b")]
+    assert [place for place, _ in found.faults()] == [("functions", "b"), ("functions", "a"), ("functions", "b")]
     assert found.warnings == [(("functions", "b"), "one"), (("functions", "b"), "two")]
+
+
+def test_one_grant_for_the_overloads_of_a_place() -> None:
+    found = findings.Findings(model.Marks("config.yaml"))
+    found.fault(("functions", "a"), EXECUTE)
+    found.fault(("functions", "a"), dataclasses.replace(EXECUTE, on="shop.f(integer)"))
+    assert found.faults() == [
+        (
+            ("functions", "a"),
+            "web lacks EXECUTE on function shop.f(), shop.f(integer): "
+            "GRANT EXECUTE ON FUNCTION shop.f(), shop.f(integer) TO web;",
+        )
+    ]
+
+
+def test_a_grant_suggests_the_anonymous_role_last() -> None:
+    found = findings.Findings(model.Marks("config.yaml"), "anon")
+    found.fault(("functions", "a"), dataclasses.replace(EXECUTE, roles=("anon", "web")))
+    ((_, words),) = found.faults()
+    assert words.startswith("web and anon lack EXECUTE on function shop.f(): one of these must be able to call it")
+    assert words.endswith("such as: GRANT EXECUTE ON FUNCTION shop.f() TO web;")

@@ -7,6 +7,7 @@ import pytest
 from pgrpc import config
 
 DSN = "database: {dsn: postgresql://h/d}\n"
+LISTED = "functions: {f: }\n"
 AUTH = f"auth: {{secret: {'s3cret' * 6}, control_channel: Orders}}\n"
 
 
@@ -16,13 +17,29 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lines(text: str) -> list[str]:
-    Path("config.yaml").write_text(DSN + text)
+    Path("config.yaml").write_text(DSN + text + LISTED)
     loaded = config.load("config.yaml", {})
     return [f"{loaded.where(place)}: {words}" for place, words in config.warnings(loaded)]
 
 
 def test_a_file_that_means_what_it_says() -> None:
     assert lines("channels: {refunds: , 'room.*': }\n") == []
+
+
+@pytest.mark.parametrize(("text", "is_nothing"), [("", True), ("channels:\n", True), ("channels: {a: }\n", False)])
+def test_nothing_is_listed(text: str, *, is_nothing: bool) -> None:
+    Path("config.yaml").write_text(DSN + text)
+    loaded = config.load("config.yaml", {})
+    words = "nothing is listed, so clients can call and receive nothing: list functions or channels"
+    assert config.warnings(loaded) == ([((), words)] if is_nothing else [])
+
+
+def test_nothing_is_listed_but_an_entry_that_is_faulty() -> None:
+    Path("config.yaml").write_text(DSN + "functions: {f: {timeout: soon}}\n")
+    with pytest.raises(config.Invalid) as caught:
+        config.load("config.yaml", {})
+    assert caught.value.sound is not None
+    assert config.warnings(caught.value.sound) == []
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "'::'", "'0:0:0:0:0:0:0:0'"])
@@ -45,7 +62,7 @@ def test_every_interface_with_auth() -> None:
 
 
 def test_every_interface_where_auth_is_faulty() -> None:
-    Path("config.yaml").write_text(DSN + "server: {host: 0.0.0.0}\nauth: {secret: short}\n")
+    Path("config.yaml").write_text(DSN + "server: {host: 0.0.0.0}\nauth: {secret: short}\n" + LISTED)
     with pytest.raises(config.Invalid) as caught:
         config.load("config.yaml", {})
     assert caught.value.sound is not None

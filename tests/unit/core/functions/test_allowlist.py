@@ -112,14 +112,17 @@ def test_cannot_be_called(of: routines.Routine, reason: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"kind": "function"}, "app lacks EXECUTE on function public.f(): GRANT EXECUTE ON FUNCTION public.f() TO app"),
+        (
+            {"kind": "function"},
+            "app lacks EXECUTE on function public.f(): GRANT EXECUTE ON FUNCTION public.f() TO app;",
+        ),
         (
             {"kind": "procedure"},
-            "app lacks EXECUTE on procedure public.f(): GRANT EXECUTE ON PROCEDURE public.f() TO app",
+            "app lacks EXECUTE on procedure public.f(): GRANT EXECUTE ON PROCEDURE public.f() TO app;",
         ),
         (
             {"lacks_usage": CALLERS, "schema": "my shop"},
-            'app lacks USAGE on schema "my shop": GRANT USAGE ON SCHEMA "my shop" TO app',
+            'app lacks USAGE on schema "my shop": GRANT USAGE ON SCHEMA "my shop" TO app;',
         ),
     ],
 )
@@ -259,7 +262,7 @@ def test_each_role_of_an_entry_must_be_able_to_execute_it() -> None:
     callers = frozenset(("anon", "user", "boss"))
     _, faults = allowlist.build([Entry(roles=("anon", "boss", "user"))], {"add": of}, {}, callers)
     assert [(p.key, str(p.reason)) for p in faults] == [
-        ("roles", f"anon lacks EXECUTE on function {form}: GRANT EXECUTE ON FUNCTION {form} TO anon")
+        ("roles", f"anon lacks EXECUTE on function {form}: GRANT EXECUTE ON FUNCTION {form} TO anon;")
         for form in ("public.f(integer)", "public.f()")
     ]
 
@@ -322,8 +325,21 @@ def test_a_hook_that_one_caller_may_not_run() -> None:
         allowlist.hook("check", [routine(returns=samples.TRIGGER)], CALLERS)
 
 
-def test_warnings() -> None:
-    of = routine(is_open_definer=True, is_public=True)
-    assert "SECURITY DEFINER without a search_path" in allowlist.warnings(of)[0]
-    assert "PUBLIC may execute public.f()" in allowlist.public_warnings(of)[0]
-    assert allowlist.warnings(ADD) == allowlist.public_warnings(ADD) == []
+def test_what_is_allowed_but_probably_not_intended() -> None:
+    of = routine(is_open_definer=True, schema="Shop", kind="procedure")
+    (words,) = allowlist.warnings(of)
+    assert "public.f() is SECURITY DEFINER without a search_path" in words
+    assert words.endswith(': ALTER PROCEDURE "Shop".f() SET search_path = "Shop", pg_temp;')
+    assert allowlist.warnings(ADD) == []
+
+
+def test_what_public_may_execute_is_granted_before_it_is_revoked() -> None:
+    of = [routine(is_public=True), routine(argument("a"), is_public=True), routine(kind="procedure", is_public=True)]
+    first, second = allowlist.public_warnings([*of, ADD], {"web", "Boss"})
+    assert first == (
+        "PUBLIC may execute public.f(), public.f(integer), so in the database these roles restrict nobody: "
+        'GRANT EXECUTE ON FUNCTION public.f(), public.f(integer) TO "Boss", web; '
+        "REVOKE EXECUTE ON FUNCTION public.f(), public.f(integer) FROM PUBLIC;"
+    )
+    assert second.endswith("REVOKE EXECUTE ON PROCEDURE public.f() FROM PUBLIC;")
+    assert list(allowlist.public_warnings([ADD], {"web"})) == []

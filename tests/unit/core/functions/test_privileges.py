@@ -10,8 +10,8 @@ from tests.support.samples import argument, routine
 A, B = frozenset("a"), frozenset("b")
 BOTH = A | B
 USAGE, EXECUTE = (
-    "USAGE on schema public: GRANT USAGE ON SCHEMA public TO {}",
-    ("EXECUTE on function public.f(integer): GRANT EXECUTE ON FUNCTION public.f(integer) TO {}"),
+    "USAGE on schema public: GRANT USAGE ON SCHEMA public TO {};",
+    ("EXECUTE on function public.f(integer): GRANT EXECUTE ON FUNCTION public.f(integer) TO {};"),
 )
 
 
@@ -36,7 +36,10 @@ USAGE, EXECUTE = (
         pytest.param(
             {"lacks_execute": BOTH},
             BOTH,
-            ["a and b lack " + EXECUTE.format("a, or b: the role that is to call it")],
+            [
+                "a and b lack "
+                + EXECUTE.format("a").replace("): ", "): one of these must be able to call it, such as: ")
+            ],
             id="any of several",
         ),
     ],
@@ -58,7 +61,7 @@ def test_missing_for_each() -> None:
 def test_names_are_quoted_where_they_must_be() -> None:
     of = routine(executable_by=frozenset(), schema="User", name="order", signature='"User"."order"()')
     (missing,) = privileges.missing(of, ["Boss"])
-    assert str(missing).endswith(': GRANT EXECUTE ON FUNCTION "User"."order"() TO "Boss"')
+    assert str(missing).endswith(': GRANT EXECUTE ON FUNCTION "User"."order"() TO "Boss";')
     assert [privileges.quoted(name) for name in ("a_1$", "public", "user", "a b", 'x"y', "1a")] == [
         *("a_1$", "public", '"user"', '"a b"', '"x""y"', '"1a"')
     ]

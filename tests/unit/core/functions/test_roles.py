@@ -28,7 +28,7 @@ KNOWN = {
         ("app", "app is the login role, which no client may have: it can become every other role"),
         ("Web_user", "the database has no role Web_user; did you mean web_user?"),
         ("boss", "boss is a superuser, which no client may be"),
-        ("stranger", "the login role app cannot become stranger: GRANT stranger TO app"),
+        ("stranger", "the login role app cannot become stranger: GRANT stranger TO app;"),
         ("nothing_alike", "the database has no role nothing_alike"),
         ("App", "the database has no role App"),  # the login role is no suggestion
         ("web_user", None),
