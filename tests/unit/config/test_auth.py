@@ -90,7 +90,7 @@ def test_a_key_set_by_file(tmp_path: Path) -> None:
     assert load("auth: {jwks: keys/set.json}").jwks == tmp_path / "keys/set.json"
 
 
-NONE = '"none" is no role: SET ROLE none gives back the login role'
+NONE = '"none" is not a role: SET ROLE none would give clients the login role'
 HTTPS = "must be an https address (http only for 127.0.0.1, ::1 and localhost), or a file"
 HOST = "must be an address with a host, without a user or a fragment"
 NO_FILE = "cannot be read: No such file or directory"
