@@ -577,7 +577,7 @@ class TestSlowConsumers:
                 for i in range(count):
                     assert (await good.event())["params"]["payload"].startswith(f"{i}:")
                     assert (await received(good_relay)).startswith(f"{i}:")
-                server.wait_for("does not read")
+                server.wait_for("reads too slowly")
                 assert memory(server) - before < 30 << 20
                 for each in slow:
                     each.transport.resume_reading()

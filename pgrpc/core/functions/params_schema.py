@@ -46,6 +46,11 @@ _MAP = ("$defs", "definitions", "dependentSchemas", "patternProperties", "proper
 _NO_DOCUMENTS: Mapping[str, Any] = MappingProxyType({})
 _BOUNDS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"),
            ("minProperties", "maxProperties"))  # fmt: skip
+_CLOSING = ("additionalProperties", "unevaluatedProperties")
+_EVALUATING = frozenset(("$ref", "$dynamicRef", "additionalProperties", "allOf", "anyOf", "dependentSchemas", "if",
+                         "oneOf"))  # fmt: skip
+_TRIED = 100
+"""Values of one enum that are compared with the argument's type."""
 _TYPES: Mapping[str, str] = {"array": "an array", "object": "an object", "null": "null", "integer": "an integer"}
 
 
@@ -70,6 +75,9 @@ def faults(
         found += _unknown_names(document, accepted)
         found += _shut_out(document, overloads)
         found += _wrong_types(document, overloads)
+        found += _wrong_values(document, overloads)
+    if document.get("not") in ({}, True):
+        found.append(f"the schema refuses everything (not: {document['not']}), so no call can pass it")
     found += _crossed_bounds(document)
     return found
 
@@ -82,6 +90,8 @@ def warnings(document: Any) -> list[str]:
 
 
 def _narrows(keyword: str, value: Any) -> bool:
+    if keyword in ("enum", "not"):
+        return True
     return keyword in _CHECKING and keyword != "type" and not (value is True or value in ({}, []))
 
 
@@ -104,7 +114,10 @@ def _shut_out(document: Mapping[str, Any], overloads: Sequence[signatures.Overlo
     """Names that must be given and may not be."""
     properties = _properties(document)
     refused = {name for name, schema in properties.items() if schema is False}
-    closed = document.get("additionalProperties") is False and not document.get("patternProperties")
+    closing = next((word for word in _CLOSING if document.get(word) is False), None)
+    closed = closing is not None and not document.get("patternProperties")
+    if closing == "unevaluatedProperties" and not _EVALUATING.isdisjoint(document):
+        closed = False  # what these describe is allowed too
 
     def is_out(name: str) -> bool:
         return name in refused or (closed and name not in properties)
@@ -112,7 +125,7 @@ def _shut_out(document: Mapping[str, Any], overloads: Sequence[signatures.Overlo
     def remedy(name: str) -> str:
         if name in refused:
             return "its own schema is false"
-        return f"describe {name!r} in properties, or remove additionalProperties: false"
+        return f"describe {name!r} in properties, or remove {closing}: false"
 
     for name in _required(document):
         if is_out(name):
@@ -134,6 +147,20 @@ def _wrong_types(document: Mapping[str, Any], overloads: Sequence[signatures.Ove
             wanted = " or ".join(_TYPES.get(each, f"a {each}") for each in shown)
             is_a = " or ".join(dict.fromkeys(a.type.name for o in taking for a in o.routine.inputs if a.name == name))
             yield f"the schema requires {name} to be {wanted}, but the argument is {is_a}"
+
+
+def _wrong_values(document: Mapping[str, Any], overloads: Sequence[signatures.Overload]) -> Iterator[str]:
+    """Arguments for which the schema lists only values that their types refuse."""
+    for name, schema in sorted(_properties(document).items()):
+        taking = [o for o in overloads if name in o.accepted]
+        if not isinstance(schema, dict) or not taking:
+            continue
+        listed = [schema["const"]] if "const" in schema else schema.get("enum")
+        if listed == []:
+            yield f"enum of {name} lists no value, so no call can pass it"
+        elif listed and len(listed) <= _TRIED and not any(o.takes_value(name, v) for o in taking for v in listed):
+            is_a = " or ".join(dict.fromkeys(a.type.name for o in taking for a in o.routine.inputs if a.name == name))
+            yield f"every value that the schema lists for {name} is refused: the argument is {is_a}"
 
 
 def _crossed_bounds(document: Mapping[str, Any]) -> Iterator[str]:

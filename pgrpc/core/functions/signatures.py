@@ -91,6 +91,12 @@ class Overload:
         spending = spending or budget.Budget()
         return values, self._explained(schemas.check(self.compiled, values, spending), spending)
 
+    def takes_value(self, name: str, value: Any) -> bool:
+        """Whether this value can be that argument, whatever the others are."""
+        _, faults = self.checked({name: value}, None)
+        at = errors.pointer([name])
+        return not any(fault.path == at or fault.path.startswith(f"{at}/") for fault in faults)
+
     def _explained(self, faults: list[errors.Fault], spending: budget.Budget) -> list[errors.Fault]:
         """The same, with a suggestion for each of the first few unknown parameters."""
         unknown = [i for i, f in enumerate(faults) if f.rule == "additionalProperties" and "/" not in f.path[1:]]

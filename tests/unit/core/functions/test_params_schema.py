@@ -243,3 +243,36 @@ def test_what_narrows_nothing(document: Any) -> None:
 )
 def test_what_narrows_something(document: Any) -> None:
     assert params_schema.warnings(document) == []
+
+
+# Schemas whose values or keywords shut everything out
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        pytest.param({"properties": {"a": {"enum": [1, "x"]}}}, [], id="one value fits"),
+        pytest.param({"properties": {"a": {"const": 5}}}, [], id="the const fits"),
+        pytest.param({"properties": {"c": {"const": 5}}}, ["the schema names 'c', but the function takes a, b"],
+                     id="name"),
+        pytest.param({"properties": {"a": {"enum": ["x", "y"]}}},
+                     ["every value that the schema lists for a is refused: the argument is integer"], id="enum"),
+        pytest.param({"properties": {"a": {"const": "x"}}},
+                     ["every value that the schema lists for a is refused: the argument is integer"], id="const"),
+        pytest.param({"properties": {"a": {"enum": []}}}, ["enum of a lists no value, so no call can pass it"],
+                     id="none"),
+        pytest.param({"properties": {"a": {"enum": ["x"] * 101}}}, [], id="too many to be tried"),
+        pytest.param({"not": {}}, ["the schema refuses everything (not: {}), so no call can pass it"], id="not"),
+        pytest.param({"not": {"required": ["a"]}}, [], id="not something"),
+    ],
+)  # fmt: skip
+def test_values_that_cannot_pass(document: Any, expected: list[str]) -> None:
+    assert faults(document, ADD) == expected
+    assert params_schema.warnings({"not": {}}) == []
+
+
+@pytest.mark.parametrize("beside", [{}, {"allOf": [{"properties": {"b": {}}}]}])
+def test_unevaluated_properties_shut_out_too(beside: dict[str, Any]) -> None:
+    found = faults({"properties": {"a": {}}, "unevaluatedProperties": False, **beside}, ADD)
+    assert bool(found) == (not beside)
+    assert all("or remove unevaluatedProperties: false" in words for words in found)

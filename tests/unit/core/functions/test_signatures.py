@@ -79,6 +79,14 @@ def test_values_are_normalised_and_checked() -> None:
     ]
 
 
+def test_whether_a_value_can_be_an_argument() -> None:
+    of = signatures.Overload(routine(argument("n"), argument("n2", samples.INT4S)))
+    assert of.takes_value("n", 1)
+    assert not of.takes_value("n", "x")
+    assert of.takes_value("n2", [1])
+    assert not of.takes_value("n2", ["x"])
+
+
 def test_a_suggestion_for_the_first_few_unknown_parameters() -> None:
     of = signatures.Overload(routine(argument("quantity"), argument("$2")))
     given = {"quantity": 1, "$2": 2, "a/b~c": 1, "quantit": 1, "quantiti": 1, "quantitty": 1}
