@@ -15,6 +15,9 @@ from tests.support import browser, databases, pgrpc_server, ws_client
 
 INVALID, CANNOT_WRITE, UNAVAILABLE = 78, 73, 69
 PASSWORD = "init-Secret-9"
+NOTHING_LISTED = (
+    "1:1: warning: nothing is listed, so clients can call and receive nothing: list functions or channels\n"
+)
 SQL = f"""
 create role initiator login password '{PASSWORD}';
 create schema shop;
@@ -83,7 +86,7 @@ async def test_what_it_writes_is_checked_and_served(login: str, tmp_path: Path) 
     assert PASSWORD not in text + done.stdout + done.stderr
     assert "dsn: ${DATABASE_URL}\n" in text
     check = run(tmp_path, "check", dsn=login)
-    assert (check.returncode, check.stderr) == (0, "")
+    assert (check.returncode, check.stderr) == (0, f"config.yaml:{NOTHING_LISTED}")
     with pgrpc_server.running(["serve", "--port", "0"], environ={"DATABASE_URL": login}, folder=tmp_path) as server:
         async with ws_client.Client(server.address()) as client:
             assert (await client.request("add", [1]))["error"]["code"] == -32601, "nothing is offered yet"
@@ -226,7 +229,7 @@ def test_the_password_goes_into_no_file(embedded_database: databases.Database, t
     server = str(pgrpc_server.ROOT / "server.py")
     environ = {**os.environ, "PGPASSWORD": password[1], "PYTHON": sys.executable, "SERVER": server}
     check = subprocess.run(["sh", "-c", pasted], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
-    assert (check.returncode, check.stderr) == (0, "")
+    assert (check.returncode, check.stderr) == (0, f"a shop/config.yaml:{NOTHING_LISTED}")
 
 
 @browser.needed
