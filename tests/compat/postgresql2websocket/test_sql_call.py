@@ -84,6 +84,7 @@ def test_from_spreads_the_result_into_columns() -> None:
 
 
 REFUSED = (
+    "select f(-'x')", "select f(-null::int)", "select f(-true::bool)",
     "", ";", " ", "select", "select 1", "select 'x'", "select null", "select *", "select add", "select f(1) g(2)",
     # more than one statement
     "select f(1); select f(2)", "select f(1);;", "; select f(1)", "select f(1); drop table t", "select f(1) ; -- x\n x",
