@@ -103,17 +103,21 @@ def _constant(node: Any) -> Any:
         case exp.ByteString() | exp.RawString():
             return str(_node(node, type(node), "a string", "this").this)
         case exp.Neg(this=exp.Literal() | exp.Cast()):
-            value = _constant(_node(node, exp.Neg, "a number", "this").this)
-            if type(value) is int:
-                return -value
-            if isinstance(value, Decimal):
-                return value.copy_negate()  # `-` would round it
+            return _negated(_constant(_node(node, exp.Neg, "a number", "this").this))
         case exp.Cast():
             value = _constant(_node(node, exp.Cast, "a cast", "this", "to", "_type").this)
             _check_cast(value, node.args["to"])
             return value
         case exp.Array():
             return [_constant(item) for item in _node(node, exp.Array, "an array", "expressions").expressions]
+    sql_grammar.refuse("an argument is not a constant")
+
+
+def _negated(value: Any) -> int | Decimal:
+    if type(value) is int:
+        return -value
+    if isinstance(value, Decimal):
+        return value.copy_negate()  # `-` would round it
     sql_grammar.refuse("an argument is not a constant")
 
 
