@@ -135,17 +135,24 @@ async def _functions(conn: connection.Connection, functions: Mapping[Entry, str]
     types = _Types(await _json(conn, "types.sql", oids))
     for row in described:
         found.routines.setdefault(entries[row["entry"]], []).append(_routine(row, types))
-    missing = [row for row in wanted if entries[row["entry"]] not in found.routines]
+    missing = {entries[row["entry"]]: row for row in wanted if entries[row["entry"]] not in found.routines}
     if missing:
-        known = await _json(conn, "similar.sql", [row["name"] for row in missing])
-        for number, row in enumerate(missing):
-            entry, close = entries[row["entry"]], _similar(row, known, search=number < _SEARCHED)
-            offered = {each["sql"] + (f"({each['arguments']})" if "oid" in row else ""): each for each in close}
-            if offered:
-                found.similar[entry] = list(offered)[:_OFFERED]
-            names = {each["name"] for each in close if each["is_visible"]}
-            if len(offered) == len(names) == 1 and names == set(map(privileges.quoted, names)):
-                (found.visible[entry],) = names
+        await _similar_functions(conn, missing, found)
+
+
+async def _similar_functions(
+    conn: connection.Connection, missing: Mapping[Entry, Mapping[str, Any]], found: Found[Entry]
+) -> None:
+    """What was probably meant by entries whose function does not exist."""
+    known = await _json(conn, "similar.sql", [row["name"] for row in missing.values()])
+    for number, (entry, row) in enumerate(missing.items()):
+        close = _similar(row, known, search=number < _SEARCHED)
+        offered = {each["sql"] + (f"({each['arguments']})" if "oid" in row else ""): each for each in close}
+        if offered:
+            found.similar[entry] = list(offered)[:_OFFERED]
+        names = {each["name"] for each in close if each["is_visible"]}
+        if len(offered) == len(names) == 1 and names == set(map(privileges.quoted, names)):
+            (found.visible[entry],) = names
 
 
 def _similar(
